@@ -1,0 +1,3 @@
+#pragma once
+/* Time that only runs forward, in seconds since some moment. */
+double clock_seconds(void);

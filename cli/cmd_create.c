@@ -1,0 +1,63 @@
+#include "cli/command.h"
+#include "cli/metric_option.h"
+#include "cli/output.h"
+#include "cli/session.h"
+
+static struct {
+    uint64_t dim;
+    int metric; /* a wg_metric */
+} flags = { .metric = WG_COSINE };
+
+static const struct option_spec options[] = {
+    { "dim", 'd', .required = true, OPTION_COUNT, .value = "N", .target = &flags.dim, .min = 1,
+      .max = WG_DIM_MAX, .help = "dimensions of its vectors" },
+    { "metric", 'm', .type = OPTION_PARSED, .value = "METRIC", .target = &flags.metric,
+      .parse = metric_option_parse, .help = METRIC_NAMES "\n(default: cosine)" },
+    { 0 },
+};
+
+static void print(const char *name)
+{
+    const char *metric = wg_metric_name((wg_metric)flags.metric);
+    if (!common.json) {
+        output_print("created \"%s\": %llu dimensions, %s\n", name, (unsigned long long)flags.dim,
+                     metric);
+        return;
+    }
+    struct json_object *document = json_object_make();
+    json_put(document, "name", json_text(name));
+    json_put(document, "dim", json_count(flags.dim));
+    json_put(document, "metric", json_text(metric));
+    output_json(document);
+}
+
+static wg_err run(int argument_count, char **arguments)
+{
+    (void)argument_count;
+    wg_err err = WG_OK;
+    struct session session = { 0 };
+    wg_collection_params params;
+    wg_collection_params_init(&params);
+    params.dim = (uint32_t)flags.dim;
+    params.metric = (wg_metric)flags.metric;
+    TRY(session_open_context(&session));
+    TRY(session_open_store(&session, SESSION_CREATE));
+    TRY_WG(wg_collection_create(session.store, arguments[0], &params));
+    print(arguments[0]);
+out:
+    session_close(&session);
+    return err;
+}
+
+const struct command cmd_create = {
+    .name = "create",
+    .arguments = "COLLECTION",
+    .summary = "make an empty collection",
+    .details = "Makes the store too where there is none.\n\n"
+               "  waggle create docs --dim 768 --metric cosine",
+    .argument_min = 1,
+    .argument_max = 1,
+    .options = options,
+    .common = COMMON_STORE,
+    .run = run,
+};

@@ -1,0 +1,137 @@
+#include "cli/clock.h"
+#include "cli/command.h"
+#include "cli/importer.h"
+#include "cli/metric_option.h"
+#include "cli/output.h"
+#include "cli/session.h"
+#include "cli/text.h"
+
+static struct {
+    const char *format;
+    uint64_t first_id, batch, limit;
+    bool create;
+    int metric; /* a wg_metric */
+} flags = { .limit = UINT64_MAX, .metric = METRIC_NOT_GIVEN };
+
+static const struct option_spec options[] = {
+    { "format", 'f', .type = OPTION_TEXT, .value = "FORMAT", .target = &flags.format,
+      .help = "npy, fvecs, bvecs, idx or jsonl (default: by the file's name,\n"
+              "else by its first bytes)" },
+    { "first-id", 0, .type = OPTION_COUNT, .value = "N", .target = &flags.first_id,
+      .max = UINT64_MAX, .help = "id of the first point; the next have the next (default: 0)" },
+    { "batch", 0, .type = OPTION_COUNT, .value = "N", .target = &flags.batch, .min = 1,
+      .max = 1 << 20, .help = "points written at once (default: about 16 MiB of vectors)" },
+    { "limit", 'l', .type = OPTION_COUNT, .value = "N", .target = &flags.limit, .min = 1,
+      .max = UINT64_MAX, .help = "import the first N points only" },
+    { "create", 0, .type = OPTION_FLAG, .target = &flags.create,
+      .help = "make the collection where there is none" },
+    { "metric", 'm', .type = OPTION_PARSED, .value = "METRIC", .target = &flags.metric,
+      .parse = metric_option_parse, .help = "with --create: " METRIC_NAMES "\n(default: cosine)" },
+    { 0 },
+};
+
+static wg_err create_collection(struct session *session, const char *name, size_t dim)
+{
+    wg_err err = WG_OK;
+    wg_collection_params params;
+    wg_collection_params_init(&params);
+    params.dim = (uint32_t)dim;
+    if (flags.metric != METRIC_NOT_GIVEN) params.metric = (wg_metric)flags.metric;
+    TRY_WG(wg_collection_create(session->store, name, &params));
+    TRY(session_open_collection(session, name));
+out:
+    return err;
+}
+
+static wg_err open_collection(struct session *session, const char *name, size_t dim)
+{
+    wg_err err = session_open_context(session);
+    if (err != WG_OK) return err;
+    err = session_open_store(session, flags.create ? SESSION_CREATE : SESSION_WRITE);
+    if (err != WG_OK) return err;
+    err = session_open_collection(session, name);
+    if (err != WG_ENOTFOUND) return err;
+    if (flags.create) return create_collection(session, name, dim);
+    return fail_hint_text()[0] ? err : fail_hint(err, "--create makes it");
+}
+
+static wg_err check_collection(struct session *session, const char *file, const char *name,
+                               size_t dim)
+{
+    wg_collection_info info;
+    wg_err err = session_info(session, &info);
+    if (err != WG_OK) return err;
+    if (info.dim != dim)
+        return fail(WG_EDIM, "%s: its vectors have %zu dimensions, collection \"%s\" has %u", file,
+                    dim, name, (unsigned)info.dim);
+    if (flags.metric != METRIC_NOT_GIVEN && info.metric != (wg_metric)flags.metric)
+        return fail(WG_EINVAL, "--metric is %s, but collection \"%s\" exists and has %s",
+                    wg_metric_name((wg_metric)flags.metric), name, wg_metric_name(info.metric));
+    return WG_OK;
+}
+
+static void print(const struct import *import, double seconds)
+{
+    char points[TEXT_SIZE], time[TEXT_SIZE], rate[TEXT_SIZE];
+    double done = (double)import->done;
+    double bytes = done * (double)reader_dim(import->reader) * sizeof(float);
+    if (!common.json) {
+        output_print("imported %s point%s into \"%s\" in %s (%s points/s, %.0f MB/s)\n",
+                     text_count(import->done, points), text_plural(import->done), import->name,
+                     text_seconds(seconds, time), text_rate(done / seconds, rate),
+                     bytes / seconds / 1e6);
+        return;
+    }
+    struct json_object *document = json_object_make();
+    json_put(document, "collection", json_text(import->name));
+    json_put(document, "imported", json_count(import->done));
+    json_put(document, "count", json_count(wg_collection_count(import->collection)));
+    json_put(document, "seconds", json_decimal(seconds, 6));
+    json_put(document, "megabytes_per_second", json_decimal(bytes / seconds / 1e6, 1));
+    output_json(document);
+}
+
+static wg_err run(int argument_count, char **arguments)
+{
+    (void)argument_count;
+    wg_err err = WG_OK;
+    struct session session = { 0 };
+    struct reader *reader = NULL;
+    const char *name = arguments[0], *file = arguments[1];
+    struct reader_params params = { file, flags.format, flags.first_id };
+    if (flags.metric != METRIC_NOT_GIVEN && !flags.create)
+        return fail(WG_EINVAL, "--metric is for --create: the collection has one already");
+    double start = clock_seconds();
+    TRY(reader_open(&params, &reader));
+    size_t dim = reader_dim(reader);
+    TRY(open_collection(&session, name, dim));
+    TRY(check_collection(&session, file, name, dim));
+    struct import import = { .collection = session.collection, .name = name, .reader = reader };
+    import.batch_room = flags.batch ? (size_t)flags.batch : import_batch_room(dim);
+    import.limit = flags.limit;
+    TRY(import_run(&import));
+    print(&import, clock_seconds() - start);
+out:
+    reader_close(&reader);
+    session_close(&session);
+    return err;
+}
+
+const struct command cmd_import = {
+    .name = "import",
+    .arguments = "COLLECTION FILE",
+    .summary = "put the vectors of a file into a collection",
+    .details =
+        "FILE is npy, fvecs, bvecs, idx or jsonl, packed with gzip or not; - is standard input.\n"
+        "A line of jsonl is {\"id\": 7, \"vector\": [0.1, 0.2], \"payload\": {\"title\": \"x\"}}; "
+        "id\n"
+        "and payload may be absent. A point whose id exists is replaced. Each batch is on disk\n"
+        "before the next is read; after an error or Ctrl-C the batches before it stay.\n\n"
+        "  waggle import docs vectors.npy --create --metric cosine\n"
+        "  zcat points.jsonl.gz | waggle import docs - --format jsonl",
+    .argument_min = 2,
+    .argument_max = 2,
+    .options = options,
+    .common = COMMON_STORE | COMMON_CONTEXT,
+    .run = run,
+};

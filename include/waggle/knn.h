@@ -1,0 +1,57 @@
+#pragma once
+/* Exact nearest neighbours among the rows of a caller's array: no store, no index, no set-up. */
+#include "waggle/context.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How two vectors are compared. Scores are the metric's own values, computed in one defined order
+ * of additions, so that they have the same bits on every device and for any number of threads. */
+typedef enum wg_metric {
+    WG_COSINE,    /* dot of the normalised vectors; higher is better */
+    WG_DOT,       /* sum of a * b; higher is better */
+    WG_EUCLIDEAN, /* square root of the sum of (a - b)^2; lower is better */
+    WG_MANHATTAN, /* sum of |a - b|; lower is better */
+    WG_CHEBYSHEV  /* largest |a - b|; lower is better */
+} wg_metric;
+
+WG_API const char *wg_metric_name(wg_metric metric); /* "cosine"; static; NULL: no such metric */
+/* WG_EINVAL, naming the metrics there are, for any other text. */
+WG_API WG_CHECKED wg_err wg_metric_parse(const char *name, wg_metric *out);
+
+/* Components must be finite and at most this in magnitude. */
+#define WG_COMPONENT_MAX 1e15f
+#define WG_DIM_MAX       65536u
+/* Fills the place of a neighbour that there is not, when k exceeds the rows. */
+#define WG_NO_ROW UINT64_MAX
+
+typedef struct wg_knn_params {
+    size_t size;
+    wg_metric metric;
+    size_t k;             /* neighbours for each query, at least 1; default 10 */
+    size_t dim;           /* 1 to WG_DIM_MAX */
+    const float *rows;    /* row_count x dim, row-major; borrowed for the call */
+    size_t row_count;     /* 0 is fine */
+    const float *queries; /* query_count x dim, row-major; borrowed for the call */
+    size_t query_count;   /* 0 is fine */
+    uint64_t timeout_ms;  /* 0: none */
+    const wg_cancel *cancel; /* may be NULL */
+} wg_knn_params;
+
+#define wg_knn_params_init(params) wg_knn_params_init_sized((params), sizeof *(params))
+WG_API void wg_knn_params_init_sized(wg_knn_params *params, size_t size);
+
+/* Writes, for each query, its k nearest rows, best first, equal scores by row: found_rows and
+ * found_scores are query_count x k, the caller's. Where k exceeds row_count the places left hold
+ * WG_NO_ROW and NaN. A cosine search normalises the rows into a copy first. The caller's thread
+ * works too; any number of threads may call at once.
+ *
+ * WG_EINVAL (a component that is not finite or too large: names which), WG_EDIM, WG_ENOMEM,
+ * WG_ETIMEOUT, WG_ECANCELLED. After an error the contents of the two arrays are undefined. */
+WG_API WG_CHECKED wg_err wg_knn(wg_context *context, const wg_knn_params *params,
+                                uint64_t *found_rows, float *found_scores);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,66 @@
+#pragma once
+/* Searching a collection. A searcher owns all memory that its searches need and their results, so a
+ * warmed one allocates nothing. One thread at a time uses a searcher; each thread makes its own. */
+#include "waggle/collection.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct wg_searcher wg_searcher;
+
+WG_API WG_CHECKED wg_err wg_searcher_create(wg_collection *collection, wg_searcher **out);
+/* *searcher may be NULL, and is NULL afterwards. */
+WG_API void wg_searcher_destroy(wg_searcher **searcher);
+
+typedef struct wg_search_params {
+    size_t size;
+    const float *queries; /* query_count x dim, row-major; borrowed for the call */
+    size_t query_count; /* 0 is fine */
+    size_t dim; /* of the queries, checked against the collection's */
+    size_t k; /* hits for each query, at least 1; default 10 */
+    unsigned with; /* a sum of WG_WITH_*: what hits carry besides id and score */
+    uint64_t timeout_ms; /* 0: none */
+    const wg_cancel *cancel; /* may be NULL */
+} wg_search_params;
+
+#define wg_search_params_init(params) wg_search_params_init_sized((params), sizeof *(params))
+WG_API void wg_search_params_init_sized(wg_search_params *params, size_t size);
+
+typedef struct wg_hit {
+    wg_id id;
+    float score; /* the metric's own value */
+    bool changed; /* written again since the search began; the payload is then the newer one */
+    const float *vector; /* dim, as stored; NULL when not asked for */
+    const char *payload; /* a JSON object; NULL when not asked for, or the point is gone since */
+} wg_hit;
+
+/* Exact: for each query the k best of all points that were acknowledged when the call began, best
+ * first, equal scores in the order in which the points were written. Fewer than k hits only when
+ * there are fewer points. WG_EINVAL, WG_EDIM, WG_ETIMEOUT, WG_ECANCELLED, WG_ENOMEM, and with a
+ * payload WG_ECORRUPT and WG_EIO. After an error the searcher has no hits. */
+WG_API WG_CHECKED wg_err wg_searcher_run(wg_searcher *searcher, const wg_search_params *params);
+
+/* Hits of one query of the latest run, *count of them; valid until the searcher's next run or its
+ * destruction. NULL and 0 when query is not below that run's query_count. */
+WG_API const wg_hit *wg_searcher_hits(const wg_searcher *searcher, size_t query, size_t *count);
+
+/* How the latest run was answered. */
+typedef struct wg_search_report {
+    size_t size;
+    char device[160]; /* backend and name of the device that answered */
+    char reason[160]; /* why that one */
+    uint64_t sequence; /* of the commit that was searched */
+    uint64_t row_count; /* rows in it, dead ones included */
+    uint64_t device_row_count; /* of these, scanned by the device; the CPU scanned the others */
+    bool fell_back; /* the device failed and the CPU answered in its place */
+    uint64_t elapsed_us;
+} wg_search_report;
+
+#define wg_search_report_init(report) wg_search_report_init_sized((report), sizeof *(report))
+WG_API void wg_search_report_init_sized(wg_search_report *report, size_t size);
+WG_API WG_CHECKED wg_err wg_searcher_report(const wg_searcher *searcher, wg_search_report *report);
+
+#ifdef __cplusplus
+}
+#endif

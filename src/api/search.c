@@ -1,0 +1,208 @@
+#include "waggle/search.h"
+
+#include "api/params.h"
+#include "api/store.h"
+#include "api/vectors.h"
+#include "base/arena.h"
+#include "base/mem.h"
+#include "base/size.h"
+#include "os/machine.h"
+#include "search/search.h"
+#include "store/read.h"
+
+#include <stdio.h>
+
+struct wg_searcher {
+    wg_collection *collection;
+    struct search *search;
+    struct view *view; /* that the hits point into; NULL: no hits */
+    float *queries;    /* normalised, when the metric is cosine */
+    size_t queries_room;
+    wg_hit *hits; /* query_count x k, of which hit_count[q] */
+    size_t hits_room;
+    size_t *hit_counts;
+    size_t counts_room;
+    struct arena arena; /* of payloads */
+    size_t query_count, k;
+    wg_search_report report;
+};
+
+wg_err wg_searcher_create(wg_collection *collection, wg_searcher **out)
+{
+    wg_err err = WG_OK;
+    wg_searcher *s = NULL;
+    TRY(mem_resize(&s, 1));
+    *s = (wg_searcher){ .collection = collection };
+    TRY(search_create(collection->store->context->devices, &s->search));
+    *out = s;
+    s = NULL; /* moved */
+out:
+    wg_searcher_destroy(&s);
+    return err;
+}
+
+void wg_searcher_destroy(wg_searcher **searcher)
+{
+    wg_searcher *s = *searcher;
+    if (!s) return;
+    view_release(&s->view);
+    search_destroy(&s->search);
+    arena_fini(&s->arena);
+    mem_free(&s->queries);
+    mem_free(&s->hits);
+    mem_free(&s->hit_counts);
+    mem_free(searcher);
+}
+
+void wg_search_params_init_sized(wg_search_params *params, size_t size)
+{
+    static const wg_search_params defaults = { .k = 10 };
+    params_fill(params, size, &defaults, sizeof defaults);
+}
+
+static wg_err check(const wg_searcher *s, const wg_search_params *p)
+{
+    uint32_t dim = s->collection->collection->space.dim;
+    size_t size;
+    if (p->dim != dim)
+        return wg_fail(WG_EDIM, "the queries have %zu dimensions, the collection has %u", p->dim,
+                       dim);
+    if (p->k == 0) return wg_fail(WG_EINVAL, "k is 0; expected at least 1");
+    if (p->with & ~(unsigned)(WG_WITH_VECTOR | WG_WITH_PAYLOAD))
+        return wg_fail(WG_EINVAL, "with is %u; expected a sum of 1 (vector) and 2 (payload)",
+                       p->with);
+    wg_err err = size_multiply(p->query_count, p->dim * sizeof(float), &size);
+    if (err != WG_OK) return err;
+    return vectors_check(&s->collection->store->context->kernels, p->queries, p->query_count,
+                         p->dim, "query");
+}
+
+/* Grows an array that is kept from run to run. */
+#define FIT(array, room, count)                 \
+    do {                                        \
+        if ((room) < (count)) {                 \
+            TRY(mem_resize(&(array), (count))); \
+            (room) = (count);                   \
+        }                                       \
+    } while (0)
+
+static wg_err ready_queries(wg_searcher *s, const wg_search_params *p, const float **out)
+{
+    wg_err err = WG_OK;
+    *out = p->queries;
+    if (s->collection->collection->space.metric != WG_COSINE) return WG_OK;
+    FIT(s->queries, s->queries_room, p->query_count * p->dim);
+    vectors_normalize(p->queries, p->query_count, p->dim, s->queries);
+    *out = s->queries;
+out:
+    return err;
+}
+
+static wg_err make_hits(wg_searcher *s, const struct search_answer *answer, unsigned with)
+{
+    wg_err err = WG_OK;
+    wg_metric metric = (wg_metric)s->collection->collection->space.metric;
+    size_t k = answer->k, count;
+    TRY(size_multiply(answer->query_count, k, &count));
+    FIT(s->hits, s->hits_room, count);
+    FIT(s->hit_counts, s->counts_room, answer->query_count);
+    for (size_t q = 0; q < answer->query_count; q++) {
+        size_t n = 0;
+        for (; n < k && answer->rows[q * k + n] != WG_NO_ROW; n++) {
+            uint64_t position = answer->rows[q * k + n];
+            s->hits[q * k + n] = (wg_hit){
+                .id = view_id(s->view, position),
+                .score = metric_score(metric, answer->scores[q * k + n]),
+                .vector = with & WG_WITH_VECTOR ? view_vector(s->view, position) : NULL,
+            };
+        }
+        s->hit_counts[q] = n;
+    }
+out:
+    return err;
+}
+
+static wg_err add_payloads(wg_searcher *s, size_t query_count, size_t k)
+{
+    wg_err err = WG_OK;
+    arena_reset(&s->arena);
+    for (size_t q = 0; q < query_count && err == WG_OK; q++)
+        err = collection_read_payloads(s->collection->collection, s->view->commit.sequence,
+                                       s->hits + q * k, s->hit_counts[q], &s->arena);
+    return err;
+}
+
+static void make_report(wg_searcher *s, const struct search_answer *answer, uint64_t begun_ns)
+{
+    wg_search_report report = {
+        .size = sizeof report,
+        .sequence = s->view->commit.sequence,
+        .row_count = s->view->source.row_count,
+        .device_row_count = answer->device_row_count,
+        .fell_back = answer->fell_back,
+        .elapsed_us = (clock_ns() - begun_ns) / 1000,
+    };
+    slot_label(answer->slot, report.device, sizeof report.device);
+    snprintf(report.reason, sizeof report.reason, "%s", answer->reason);
+    s->report = report;
+}
+
+static wg_err run(wg_searcher *s, const wg_search_params *p)
+{
+    wg_err err = WG_OK;
+    uint64_t begun_ns = clock_ns();
+    struct collection *c = s->collection->collection;
+    struct search_answer answer;
+    const float *queries;
+    TRY(check(s, p));
+    TRY(ready_queries(s, p, &queries));
+    s->view = collection_view(c);
+    struct search_request request = {
+        .source = &s->view->source,
+        .residency = c->residency,
+        .metric = metric_of((wg_metric)c->space.metric),
+        .queries = queries,
+        .query_count = p->query_count,
+        .k = p->k,
+        .stop = stop_of(p->timeout_ms, p->cancel),
+    };
+    TRY(search_run(s->search, &request, &answer));
+    TRY(make_hits(s, &answer, p->with));
+    if (p->with & WG_WITH_PAYLOAD) TRY(add_payloads(s, answer.query_count, answer.k));
+    make_report(s, &answer, begun_ns);
+    s->query_count = answer.query_count;
+    s->k = answer.k;
+out:
+    return err;
+}
+
+wg_err wg_searcher_run(wg_searcher *s, const wg_search_params *params)
+{
+    wg_err err = WG_OK;
+    wg_search_params p;
+    s->query_count = 0;
+    view_release(&s->view);
+    wg_search_params_init(&p);
+    TRY(PARAMS_READ(params, &p));
+    TRY(run(s, &p));
+out:
+    return err;
+}
+
+const wg_hit *wg_searcher_hits(const wg_searcher *s, size_t query, size_t *count)
+{
+    bool there = query < s->query_count;
+    *count = there ? s->hit_counts[query] : 0;
+    return there ? s->hits + query * s->k : NULL;
+}
+
+void wg_search_report_init_sized(wg_search_report *report, size_t size)
+{
+    static const wg_search_report defaults;
+    params_fill(report, size, &defaults, sizeof defaults);
+}
+
+wg_err wg_searcher_report(const wg_searcher *s, wg_search_report *report)
+{
+    return PARAMS_WRITE(report, &s->report);
+}

@@ -1,0 +1,8 @@
+#include "base/size.h"
+
+wg_err size_multiply(size_t a, size_t b, size_t *product)
+{
+    if (__builtin_mul_overflow(a, b, product))
+        return wg_fail(WG_ENOMEM, "%zu times %zu bytes are more than an address can tell", a, b);
+    return WG_OK;
+}

@@ -1,0 +1,18 @@
+#pragma once
+/* The floating-point environment in which the kernels give the canonical score: round to nearest,
+ * denormals kept (on input and on output), exceptions masked. A host program may have changed it,
+ * often without knowing: -ffast-math libraries do so when they are loaded. So the API enters at its
+ * door and leaves at its return, and every worker enters once for its life.
+ *
+ * The environment belongs to the calling thread. On x86 it is all of the MXCSR, its sticky
+ * flags included: the host sees none that we raise. Elsewhere it is the rounding mode alone, by
+ * <fenv.h>, which has no word for flush-to-zero: such a port needs its own file, as x86 has. */
+#include <stdint.h>
+
+struct fp_env {
+    uint32_t control;
+};
+
+/* Sets the environment above; returns what was there, for fp_env_leave. */
+struct fp_env fp_env_enter(void);
+void fp_env_leave(struct fp_env saved);

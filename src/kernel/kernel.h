@@ -1,0 +1,58 @@
+#pragma once
+/* Scores of f32 vectors: the canonical score. Sixteen lanes start at +0; element i goes to lane
+ * i mod 16, in rising i (dot and l2 by one fused operation); then lane j takes in lane j+8, j+4,
+ * j+2, j+1; then +0 is added, so that no score is -0. Every tier returns the same bits as the C
+ * tier.
+ *
+ * Pure functions: any thread, no state, no alignment needed, dim and counts may be 0. They run with
+ * round-to-nearest and without flush-to-zero (kernel/fpenv.h). Components are finite and at most
+ * 1e15 in magnitude (refused at the door otherwise), so no score is infinite or NaN. Zeros behind
+ * the last element change nothing: a lane can turn from -0 to +0 by them, and that is why +0 is
+ * added at the end. */
+#include <stddef.h>
+#include <stdint.h>
+
+/* dot: sum of a * b. l2: sum of (a - b)^2. l1: sum of |a - b|. chebyshev: largest |a - b|. */
+typedef float kernel_pair_f32(const float *a, const float *b, size_t dim);
+
+/* scores[q * row_count + r] is that of query q and row r; both are row-major, dim apart. */
+typedef void kernel_tile_f32(const float *queries, size_t query_count, const float *rows,
+                             size_t row_count, size_t dim, float *scores);
+
+/* Which scores may belong to the nearest: writes the positions i, rising, for which
+ * fma(scale, scores[i], offsets[i]) > limit is false, so that a NaN is kept, and returns how many.
+ * offsets NULL: all +0. kept has room for count. */
+typedef size_t kernel_sift_f32(const float *scores, const float *offsets, size_t count, float scale,
+                               float limit, uint32_t *kept);
+
+/* The first position whose component is not within [-1e15, 1e15] (a NaN is not); count: none. */
+typedef size_t kernel_find_f32(const float *x, size_t count);
+
+/* One line per kernel: type, name. The table and the kernel check are made from it. */
+#define KERNELS(X)                     \
+    X(kernel_pair_f32, dot)            \
+    X(kernel_pair_f32, l2)             \
+    X(kernel_pair_f32, l1)             \
+    X(kernel_pair_f32, chebyshev)      \
+    X(kernel_tile_f32, dot_tile)       \
+    X(kernel_tile_f32, l2_tile)        \
+    X(kernel_tile_f32, l1_tile)        \
+    X(kernel_tile_f32, chebyshev_tile) \
+    X(kernel_sift_f32, sift)           \
+    X(kernel_find_f32, find_refused)
+
+struct kernels {
+#define X(type, name) type *name;
+    KERNELS(X)
+#undef X
+};
+
+/* What the processor has and the operating system saves; a tier needs all that is below it. */
+enum cpu_tier { CPU_C, CPU_AVX2, CPU_AVX512, CPU_TIER_COUNT };
+
+/* "c", "avx2", "avx512"; static. */
+const char *cpu_tier_name(enum cpu_tier tier);
+
+/* Fills the table from the C tier upwards. Same tier, same table. */
+void kernels_init(struct kernels *k, enum cpu_tier tier);
+void kernels_init_x86(struct kernels *k, enum cpu_tier tier);

@@ -1,0 +1,387 @@
+/* Every kernel of every tier that this processor can run gives the bits of the C tier, and the C
+ * tier gives answers worked out by hand. Dimensions from 0 to 130 and some long ones; inputs and
+ * outputs that begin or end at an unreadable page; zeros, denormals, the largest components, ties;
+ * for sift and find_refused also NaN and infinities. Once more inside fp_env_enter, called from a
+ * host that flushes denormals and rounds up.
+ *
+ * kernel_check [SEED] */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#include "kernel/fpenv.h"
+#include "kernel/kernel.h"
+#include "waggle/knn.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { QUERIES_MAX = 9, ROWS_MAX = 40, DIM_MAX = 1536, ROUNDS = 12 };
+
+static unsigned seed;
+static size_t compared;
+
+static size_t below(size_t end)
+{
+    return (size_t)rand() % end;
+}
+
+static bool one_in(size_t n)
+{
+    return below(n) == 0;
+}
+
+/* Memory between two unreadable pages: a step outside is a crash. */
+struct guarded {
+    char *start;
+    size_t size;
+};
+
+static struct guarded guarded_make(size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size = (size + page - 1) / page * page;
+    char *all = mmap(NULL, size + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (all == MAP_FAILED || mprotect(all + page, size, PROT_READ | PROT_WRITE) != 0) abort();
+    return (struct guarded){ all + page, size };
+}
+
+/* Room for count values of four bytes, at one end or the other; all bits set, which is a NaN. */
+static void *guarded_take(const struct guarded *g, size_t count)
+{
+    size_t size = count * sizeof(float);
+    if (size > g->size) abort();
+    return memset(one_in(2) ? g->start : g->start + g->size - size, 0xff, size);
+}
+
+static struct guarded queries_room, rows_room, out_room;
+
+static float random_component(void)
+{
+    float x = (float)rand() / (float)RAND_MAX * 2 - 1;
+    switch (below(16)) {
+    case 0: return one_in(2) ? 0.0f : -0.0f;
+    case 1: return x * WG_COMPONENT_MAX;
+    case 2: return x * 1e-40f;
+    case 3: return x * 1e-23f; /* products of these underflow */
+    default: return x;
+    }
+}
+
+/* One way for all of a problem, so that a score made of nothing else occurs. */
+enum way { MIXED, MIXED_TOO, TIES, DENORMAL, LARGEST, MINUS_ZERO, WAY_COUNT };
+
+static void fill(float *x, size_t count, enum way way, float sign)
+{
+    for (size_t i = 0; i < count; i++) switch (way) {
+        case TIES: x[i] = (float)below(3) - 1; break;
+        case DENORMAL: x[i] = (float)below(1000) * FLT_TRUE_MIN * (one_in(2) ? 1.0f : -1.0f); break;
+        case LARGEST: x[i] = one_in(2) ? WG_COMPONENT_MAX : -WG_COMPONENT_MAX; break;
+        case MINUS_ZERO: x[i] = sign * 1e-30f; break; /* every product is -0, the score +0 */
+        default: x[i] = random_component();
+        }
+}
+
+/* A host's environment, where asked for, from which a kernel is called through fp_env_enter. */
+static bool hostile;
+static struct fp_env saved;
+
+#if defined(__x86_64__)
+enum { MXCSR_CALM = 0x1f80, MXCSR_HOSTILE = 0x1f80 | 0x8000 /* FTZ */ | 0x4000 /* up */ | 0x40 };
+
+static void be_hostile(void)
+{
+    __builtin_ia32_ldmxcsr(MXCSR_HOSTILE);
+}
+
+static void be_calm(void)
+{
+    __builtin_ia32_ldmxcsr(MXCSR_CALM);
+}
+
+static bool is_hostile(void)
+{
+    return __builtin_ia32_stmxcsr() == MXCSR_HOSTILE;
+}
+#else
+#include <fenv.h>
+
+static void be_hostile(void)
+{
+    fesetround(FE_UPWARD);
+}
+
+static void be_calm(void)
+{
+    fesetround(FE_TONEAREST);
+}
+
+static bool is_hostile(void)
+{
+    return fegetround() == FE_UPWARD;
+}
+#endif
+
+static void enter(void)
+{
+    if (!hostile) return;
+    be_hostile();
+    saved = fp_env_enter();
+}
+
+static void leave(void)
+{
+    if (!hostile) return;
+    fp_env_leave(saved);
+    if (!is_hostile()) {
+        printf("fp_env_leave did not restore what fp_env_enter saved, seed %u\n", seed);
+        exit(1);
+    }
+    be_calm();
+}
+
+/* What is compared, for the message. */
+struct subject {
+    const char *tier, *kernel;
+    size_t dim, query_count, row_count;
+};
+
+static void compare(const struct subject *s, const void *want, const void *got, size_t count)
+{
+    const unsigned char *w = want, *g = got;
+    compared += count;
+    for (size_t i = 0; i < count; i++, w += 4, g += 4) {
+        if (memcmp(w, g, 4) == 0) continue;
+        uint32_t bits[2];
+        float value[2];
+        memcpy(&bits[0], w, 4), memcpy(&bits[1], g, 4);
+        memcpy(&value[0], w, 4), memcpy(&value[1], g, 4);
+        printf("%s %s, dim %zu, %zu x %zu%s, seed %u: result %zu is %a (0x%08x), "
+               "the C tier gives %a (0x%08x)\n",
+               s->tier, s->kernel, s->dim, s->query_count, s->row_count,
+               hostile ? ", from a hostile host" : "", seed, i, (double)value[1], (unsigned)bits[1],
+               (double)value[0], (unsigned)bits[0]);
+        exit(1);
+    }
+}
+
+static void compare_count(const struct subject *s, size_t want, size_t got)
+{
+    uint32_t w = (uint32_t)want, g = (uint32_t)got;
+    compare(s, &w, &g, 1);
+}
+
+static void check_kernel_tile_f32(struct subject *s, kernel_tile_f32 *want, kernel_tile_f32 *got)
+{
+    static float expected[QUERIES_MAX * ROWS_MAX];
+    s->query_count = below(QUERIES_MAX + 1);
+    s->row_count = below(ROWS_MAX + 1);
+    size_t count = s->query_count * s->row_count;
+    float *queries = guarded_take(&queries_room, s->query_count * s->dim);
+    float *rows = guarded_take(&rows_room, s->row_count * s->dim);
+    float *scores = guarded_take(&out_room, count);
+    enum way way = (enum way)below(WAY_COUNT);
+    fill(queries, s->query_count * s->dim, way, 1);
+    fill(rows, s->row_count * s->dim, way, -1);
+    want(queries, s->query_count, rows, s->row_count, s->dim, expected);
+    enter();
+    got(queries, s->query_count, rows, s->row_count, s->dim, scores);
+    leave();
+    compare(s, expected, scores, count);
+}
+
+static void check_kernel_pair_f32(struct subject *s, kernel_pair_f32 *want, kernel_pair_f32 *got)
+{
+    s->query_count = s->row_count = 1;
+    float *a = guarded_take(&queries_room, s->dim), *b = guarded_take(&rows_room, s->dim);
+    enum way way = (enum way)below(WAY_COUNT);
+    fill(a, s->dim, way, 1);
+    fill(b, s->dim, way, -1);
+    float expected = want(a, b, s->dim);
+    enter();
+    float score = got(a, b, s->dim);
+    leave();
+    compare(s, &expected, &score, 1);
+}
+
+/* Anything a float can be. */
+static float random_value(void)
+{
+    static const float odd[] = { NAN, INFINITY, -INFINITY, FLT_MAX, -FLT_MAX, 0.0f, -0.0f };
+    return one_in(24) ? odd[below(sizeof odd / sizeof *odd)] : random_component();
+}
+
+/* Often the value of one of the scores, which is then kept; else anything, or so low that hardly a
+ * score stays, as in a search. */
+static float random_limit(const float *scores, const float *offsets, size_t count, float scale)
+{
+    if (one_in(4)) return -0.99f * fabsf(scale);
+    if (count == 0 || one_in(4)) return random_value();
+    size_t i = below(count);
+    return fmaf(scale, scores[i], offsets ? offsets[i] : 0.0f);
+}
+
+static void check_kernel_sift_f32(struct subject *s, kernel_sift_f32 *want, kernel_sift_f32 *got)
+{
+    static const float scales[] = { 1, -1, -2, 0.37f };
+    static uint32_t expected[DIM_MAX + ROWS_MAX];
+    size_t count = s->row_count = s->dim + below(ROWS_MAX);
+    float *scores = guarded_take(&rows_room, count);
+    float *offsets = one_in(2) ? NULL : guarded_take(&queries_room, count);
+    uint32_t *kept = guarded_take(&out_room, count);
+    float scale = scales[below(sizeof scales / sizeof *scales)];
+    for (size_t i = 0; i < count; i++) scores[i] = random_value();
+    for (size_t i = 0; offsets && i < count; i++) offsets[i] = random_value();
+    float limit = random_limit(scores, offsets, count, scale);
+    size_t expected_count = want(scores, offsets, count, scale, limit, expected);
+    enter();
+    size_t kept_count = got(scores, offsets, count, scale, limit, kept);
+    leave();
+    compare_count(s, expected_count, kept_count);
+    compare(s, expected, kept, kept_count);
+}
+
+/* Mostly one component to refuse, anywhere: some of those just above the largest allowed. */
+static void check_kernel_find_f32(struct subject *s, kernel_find_f32 *want, kernel_find_f32 *got)
+{
+    const float refused[] = { NAN,
+                              -NAN,
+                              INFINITY,
+                              -INFINITY,
+                              nextafterf(WG_COMPONENT_MAX, FLT_MAX),
+                              -nextafterf(WG_COMPONENT_MAX, FLT_MAX) };
+    size_t count = s->row_count = s->dim + below(ROWS_MAX);
+    float *x = guarded_take(&rows_room, count);
+    fill(x, count, (enum way)below(WAY_COUNT), 1);
+    for (size_t n = below(3); count > 0 && n > 0; n--)
+        x[below(count)] = refused[below(sizeof refused / sizeof *refused)];
+    size_t expected = want(x, count);
+    enter();
+    size_t found = got(x, count);
+    leave();
+    compare_count(s, expected, found);
+}
+
+static void check_round(const char *tier, const struct kernels *c, const struct kernels *k)
+{
+    for (size_t dim = 0; dim <= DIM_MAX; dim += dim < 130 ? 1 : 469) {
+        struct subject s = { .tier = tier, .dim = dim };
+#define X(type, name) \
+    s.kernel = #name; \
+    check_##type(&s, c->name, k->name);
+        KERNELS(X)
+#undef X
+    }
+}
+
+static void expect(bool holds, const char *tier, const char *what)
+{
+    compared++;
+    if (holds) return;
+    printf("%s: %s, seed %u\n", tier, what, seed);
+    exit(1);
+}
+
+/* The header's sentences, in numbers: 2^24 + 1 is no float, and (1 + 2^-12)^2 is none either. */
+static void check_known_scores(const char *tier, const struct kernels *k)
+{
+    const float a[] = { 1, 2, 3 }, b[] = { 4, 0, 8 };
+    float x[17] = { 0x1p24f, [4] = 1, [12] = 1 }, ones[17];
+    for (size_t i = 0; i < 17; i++) ones[i] = 1;
+    expect(k->dot(a, b, 3) == 28, tier, "dot of (1 2 3) and (4 0 8) is not 28");
+    expect(k->l2(a, b, 3) == 38, tier, "l2 of (1 2 3) and (4 0 8) is not 38");
+    expect(k->l1(a, b, 3) == 10, tier, "l1 of (1 2 3) and (4 0 8) is not 10");
+    expect(k->chebyshev(a, b, 3) == 5, tier, "chebyshev of (1 2 3) and (4 0 8) is not 5");
+    expect(k->dot(x, ones, 17) == 0x1p24f + 2, tier, "lane 4 takes in lane 12 before lane 0 it");
+    x[4] = 0, x[12] = 0, x[16] = 1, x[8] = 1;
+    expect(k->dot(x, ones, 17) == 0x1p24f, tier, "element 16 belongs to lane 0, not to lane 8");
+    float f[17] = { -1, [16] = 1 + 0x1p-12f }, g[17] = { 1, [16] = 1 + 0x1p-12f };
+    expect(k->dot(f, g, 17) == 0x1p-11f + 0x1p-24f, tier, "dot rounds its products");
+}
+
+static void check_known_positions(const char *tier, const struct kernels *k)
+{
+    const float scores[] = { 3, 2, NAN, 1, INFINITY, -INFINITY }, offsets[] = { 0, 1, 0, 1, 0, 0 };
+    uint32_t kept[6];
+    expect(k->sift(scores, NULL, 6, 1, 2, kept) == 4 && kept[0] == 1 && kept[1] == 2 &&
+               kept[2] == 3 && kept[3] == 5,
+           tier, "sift at 2 does not keep what is 2, less, or NaN");
+    expect(k->sift(scores, offsets, 6, -1, -1, kept) == 4 && kept[0] == 0 && kept[1] == 1 &&
+               kept[2] == 2 && kept[3] == 4,
+           tier, "sift of offset - score at -1 does not keep what is -1, less, or NaN");
+    const float x[] = { WG_COMPONENT_MAX, -WG_COMPONENT_MAX, 0, NAN, INFINITY };
+    expect(k->find_refused(x, 3) == 3, tier, "find_refused finds one among allowed components");
+    expect(k->find_refused(x, 5) == 3, tier, "find_refused does not find the NaN");
+}
+
+/* Were this to hold without fp_env_enter, the hostile rounds would show nothing. */
+static void check_hostility(const struct kernels *k)
+{
+    const float tiny = 1e-40f, one = 1, tie = 1 + 0x1p-12f; /* its square is cut */
+    float calm[] = { k->dot(&tiny, &one, 1), k->dot(&tie, &tie, 1) };
+    be_hostile();
+    float flushed = k->dot(&tiny, &one, 1), up = k->dot(&tie, &tie, 1);
+    be_calm();
+    bool flushes = memcmp(&calm[0], &flushed, sizeof flushed) != 0;
+    bool rounds_up = memcmp(&calm[1], &up, sizeof up) != 0;
+#if defined(__x86_64__)
+    expect(flushes, "host", "a host that flushes denormals changes no score");
+#else
+    (void)flushes;
+#endif
+    expect(rounds_up, "host", "a host that rounds up changes no score");
+}
+
+static bool processor_has(enum cpu_tier tier)
+{
+    switch (tier) {
+    case CPU_C: return true;
+#if defined(__x86_64__)
+    case CPU_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case CPU_AVX512:
+        return processor_has(CPU_AVX2) && __builtin_cpu_supports("avx512f") &&
+               __builtin_cpu_supports("avx512dq");
+#else
+    case CPU_AVX2:
+    case CPU_AVX512: return false;
+#endif
+    case CPU_TIER_COUNT: break;
+    }
+    return false;
+}
+
+static void check_tier(enum cpu_tier tier, const struct kernels *c)
+{
+    const char *name = cpu_tier_name(tier);
+    struct kernels k;
+    kernels_init(&k, tier);
+    check_known_scores(name, &k);
+    check_known_positions(name, &k);
+    for (int round = 0; round < ROUNDS; round++) check_round(name, c, &k);
+    check_hostility(&k);
+    hostile = true;
+    check_round(name, c, &k);
+    hostile = false;
+}
+
+int main(int argc, char **argv)
+{
+    seed = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1;
+    srand(seed);
+    queries_room = guarded_make((size_t)QUERIES_MAX * DIM_MAX * sizeof(float));
+    rows_room = guarded_make((size_t)ROWS_MAX * DIM_MAX * sizeof(float));
+    out_room = guarded_make((DIM_MAX + ROWS_MAX) * sizeof(float));
+    struct kernels c;
+    kernels_init(&c, CPU_C);
+    for (enum cpu_tier tier = CPU_C; tier < CPU_TIER_COUNT; tier++) {
+        if (processor_has(tier))
+            check_tier(tier, &c);
+        else
+            printf("%s: not on this processor, not checked\n", cpu_tier_name(tier));
+    }
+    printf("kernel check: %zu scores equal to the C tier, seed %u\n", compared, seed);
+    return 0;
+}

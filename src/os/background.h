@@ -1,0 +1,17 @@
+#pragma once
+/* One thread for work that nobody waits for: self-tests, uploads. It starts with the first job. */
+#include "base/err.h"
+
+#include <stdbool.h>
+
+struct background;
+
+WG_CHECKED wg_err background_create(struct background **out);
+/* Finishes the job it is in; jobs not begun are run with cancelled = true. */
+void background_destroy(struct background **background);
+
+/* run is called once, from the background thread. */
+typedef void background_job(void *arg, bool cancelled);
+WG_CHECKED wg_err background_submit(struct background *background, background_job *run, void *arg);
+/* Returns when every job submitted before is done. */
+void background_drain(struct background *background);

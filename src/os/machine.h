@@ -1,0 +1,22 @@
+#pragma once
+/* What there is to compute on, and the time. Any thread. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t clock_ns(void); /* rises steadily; its start means nothing */
+
+uint32_t process_id(void);
+
+/* Processors that this process may run on; at least 1. */
+uint32_t processor_count(void);
+/* As the processor calls itself; empty when unknown. */
+void processor_name(char *name, size_t room);
+
+/* That the processor has it and the operating system saves its registers. */
+bool processor_has_avx2(void);   /* and fma */
+bool processor_has_avx512(void); /* f, dq, bw and vl */
+
+/* 0: unknown. Free is what can be had without swapping. */
+uint64_t memory_bytes(void);
+uint64_t memory_free_bytes(void);

@@ -1,0 +1,91 @@
+#define _GNU_SOURCE /* CPU_COUNT */
+#include "os/machine.h"
+
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+uint64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint32_t process_id(void)
+{
+    return (uint32_t)getpid();
+}
+
+uint32_t processor_count(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return (uint32_t)CPU_COUNT(&set);
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (uint32_t)online : 1;
+}
+
+/* The text behind "key : " in the first such line of a file of /proc. */
+static bool proc_value(const char *path, const char *key, char *value, size_t room)
+{
+    FILE *file = fopen(path, "r");
+    if (!file) return false;
+    char line[512];
+    bool found = false;
+    while (!found && fgets(line, sizeof line, file)) {
+        char *colon = strchr(line, ':');
+        if (!colon || strncmp(line, key, strlen(key)) != 0) continue;
+        colon += strspn(colon, ": \t");
+        colon[strcspn(colon, "\n")] = 0;
+        snprintf(value, room, "%s", colon);
+        found = true;
+    }
+    fclose(file);
+    return found;
+}
+
+void processor_name(char *name, size_t room)
+{
+    if (!proc_value("/proc/cpuinfo", "model name", name, room)) name[0] = 0;
+}
+
+bool processor_has_avx2(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return false;
+#endif
+}
+
+bool processor_has_avx512(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+#else
+    return false;
+#endif
+}
+
+static uint64_t meminfo_bytes(const char *key)
+{
+    char value[64];
+    uint64_t kib = 0;
+    if (!proc_value("/proc/meminfo", key, value, sizeof value)) return 0;
+    return sscanf(value, "%" SCNu64, &kib) == 1 ? kib * 1024 : 0;
+}
+
+uint64_t memory_bytes(void)
+{
+    return meminfo_bytes("MemTotal");
+}
+
+uint64_t memory_free_bytes(void)
+{
+    return meminfo_bytes("MemAvailable");
+}

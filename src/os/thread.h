@@ -1,0 +1,42 @@
+#pragma once
+/* Threads and what they wait on. POSIX threads on every system (Windows through winpthreads), so
+ * the types are theirs; the calls are wrapped because a lock that fails is a bug of ours, never
+ * something to return. Threads are created nowhere else. */
+#include "base/err.h"
+
+#include <pthread.h>
+#include <stdint.h>
+
+struct mutex {
+    pthread_mutex_t handle;
+};
+void mutex_init(struct mutex *mutex);
+void mutex_fini(struct mutex *mutex);
+void mutex_lock(struct mutex *mutex);
+void mutex_unlock(struct mutex *mutex);
+
+struct condition {
+    pthread_cond_t handle;
+};
+void condition_init(struct condition *condition);
+void condition_fini(struct condition *condition);
+void condition_wait(struct condition *condition, struct mutex *locked);
+void condition_signal(struct condition *condition);
+void condition_broadcast(struct condition *condition);
+
+/* Many readers or one writer; a waiting writer goes before new readers. Not recursive. */
+struct rwlock {
+    pthread_rwlock_t handle;
+};
+void rwlock_init(struct rwlock *lock);
+void rwlock_fini(struct rwlock *lock);
+void rwlock_read(struct rwlock *lock);
+void rwlock_write(struct rwlock *lock);
+void rwlock_unlock(struct rwlock *lock);
+
+struct thread {
+    pthread_t handle;
+};
+/* All signals are blocked in it: they are the program's. */
+WG_CHECKED wg_err thread_start(void (*run)(void *arg), void *arg, struct thread *out);
+void thread_join(struct thread *thread);

@@ -1,0 +1,38 @@
+#pragma once
+/* One exact search, from a plan to the answer: a device proposes the best of the rows it covers,
+ * the CPU those of the tail behind them, both are merged by (value, row). Exact scans give
+ * canonical scores, so that rescoring has nothing to do yet.
+ *
+ * A search is one thread's; it owns all memory that it needs, and keeps it for the next run. */
+#include "search/residency.h"
+
+struct search;
+
+WG_CHECKED wg_err search_create(struct device_set *devices, struct search **out);
+void search_destroy(struct search **search);
+
+struct search_request {
+    const struct source *source;
+    struct residency *residency; /* NULL: on the CPU alone */
+    enum metric metric;
+    const float *queries; /* query_count x source->dim, row-major; components checked */
+    size_t query_count;
+    size_t k; /* at least 1; no more than there are rows are found */
+    struct stop stop;
+};
+
+/* Borrowed from the search until its next run. */
+struct search_answer {
+    size_t query_count, k;     /* k is at most the number of rows */
+    const uint64_t *rows;      /* query_count x k, best first; WG_NO_ROW: no more */
+    const float *scores;       /* canonical */
+    struct slot *slot;         /* that answered */
+    const char *reason;        /* static */
+    uint64_t device_row_count; /* scanned by the slot; the CPU scanned the others */
+    bool fell_back;
+};
+
+/* WG_ENOMEM, WG_ETIMEOUT, WG_ECANCELLED; a device's own error only when falling back to the CPU is
+ * switched off. */
+WG_CHECKED wg_err search_run(struct search *search, const struct search_request *request,
+                             struct search_answer *out);

@@ -1,0 +1,317 @@
+#include "store/collection.h"
+
+#include "base/mem.h"
+#include "store/id.h"
+#include "store/live.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const uint64_t map_size = UINT64_C(4) << 30;
+
+static const char *const tables[COLLECTION_TABLE_COUNT] = {
+    "meta", "spaces", "segments", "points", "sums", "live",
+};
+
+static struct bytes key_of(const char *text)
+{
+    return (struct bytes){ text, strlen(text) };
+}
+
+static wg_err tables_open(const char *path, bool read_only, struct db **out)
+{
+    struct db_params params = {
+        .path = path,
+        .tables = tables,
+        .table_count = COLLECTION_TABLE_COUNT,
+        .map_size = map_size,
+        .read_only = read_only,
+    };
+    return db_open(&params, out);
+}
+
+wg_err collection_db_open(const char *folder, bool read_only, struct db **out)
+{
+    char *path = NULL;
+    wg_err err = path_join(folder, "tables", &path);
+    if (err == WG_OK) err = tables_open(path, read_only, out);
+    mem_free(&path);
+    return err;
+}
+
+static wg_err write_first(struct db *db, const struct space_record *space)
+{
+    wg_err err = WG_OK;
+    struct db_txn txn = { 0 };
+    struct format_record format = format_current();
+    struct commit_record commit = { .epoch = 1 };
+    struct space_key key = space_key_of(0);
+    TRY(db_write_begin(db, &txn));
+    TRY(db_put(&txn, TABLE_META, key_of("format"), (struct bytes){ &format, sizeof format }));
+    TRY(db_put(&txn, TABLE_META, key_of("commit"), (struct bytes){ &commit, sizeof commit }));
+    TRY(db_put(&txn, TABLE_SPACES, (struct bytes){ key.bytes, sizeof key.bytes },
+               (struct bytes){ space, sizeof *space }));
+    TRY(db_commit(&txn));
+out:
+    db_abort(&txn);
+    return err;
+}
+
+wg_err collection_create(const char *folder, const struct space_record *space)
+{
+    wg_err err = WG_OK;
+    char *path = NULL;
+    struct db *db = NULL;
+    TRY(path_join(folder, "tables", &path));
+    TRY(folder_create(folder));
+    TRY(folder_create(path));
+    TRY(tables_open(path, false, &db));
+    TRY(write_first(db, space));
+    TRY(folder_sync(path));
+    TRY(folder_sync(folder));
+out:
+    db_close(&db);
+    mem_free(&path);
+    return err;
+}
+
+static wg_err must_get(struct db_txn *txn, unsigned table, struct bytes key, const char *what,
+                       struct bytes *value)
+{
+    bool found;
+    wg_err err = db_get(txn, table, key, &found, value);
+    if (err == WG_OK && !found) err = wg_fail(WG_ECORRUPT, "%s is missing", what);
+    return err;
+}
+
+wg_err collection_read_meta(struct db_txn *txn, const char *folder, bool read_only,
+                            struct commit_record *commit, struct space_record *space)
+{
+    wg_err err = WG_OK;
+    struct bytes value;
+    struct format_record format;
+    struct space_key key = space_key_of(0);
+    TRY(must_get(txn, TABLE_META, key_of("format"), "the format's record", &value));
+    TRY(RECORD_READ(value, &format, "the format's record"));
+    TRY(format_check(&format, folder, read_only));
+    TRY(must_get(txn, TABLE_META, key_of("commit"), "the commit's record", &value));
+    TRY(RECORD_READ(value, commit, "the commit's record"));
+    TRY(must_get(txn, TABLE_SPACES, (struct bytes){ key.bytes, sizeof key.bytes },
+                 "the space's record", &value));
+    TRY(RECORD_READ(value, space, "the space's record"));
+    if (space->dim < 1 || space->dim > WG_DIM_MAX || space->metric > WG_CHEBYSHEV ||
+        space->type != 0 || commit->row_base % BITMAP_CHUNK_BITS != 0 ||
+        commit->row_end < commit->row_base)
+        TRY(wg_fail(WG_ECORRUPT, "%s: the collection's records are out of bounds", folder));
+out:
+    return err;
+}
+
+struct segment_params collection_segment_params(const struct space_record *space, uint32_t number,
+                                                const struct segment_record *record)
+{
+    return (struct segment_params){
+        .first_row = record->first_row,
+        .capacity = record->capacity,
+        .number = number,
+        .dim = space->dim,
+    };
+}
+
+/* What the tables name, while it becomes a view. */
+struct loading {
+    struct collection *collection;
+    struct db_txn txn;
+    struct commit_record commit;
+    struct segment **segments;
+    size_t segment_count;
+    struct bitmap live;
+};
+
+static wg_err load_segment(struct loading *l, struct bytes key, struct bytes value)
+{
+    wg_err err = WG_OK;
+    struct segment_record record;
+    TRY(RECORD_READ(value, &record, "a segment's record"));
+    const struct segment *last = l->segment_count ? l->segments[l->segment_count - 1] : NULL;
+    uint64_t expected = last ? last->header.first_row + last->row_count : l->commit.row_base;
+    bool fits = key.size == sizeof(struct segment_key) && record.first_row == expected &&
+                record.row_count <= record.capacity && record.capacity <= SEGMENT_ROWS_MAX;
+    if (!fits)
+        TRY(wg_fail(WG_ECORRUPT, "the record of segment %zu is out of bounds", l->segment_count));
+    struct segment_params params =
+        collection_segment_params(&l->collection->space, (uint32_t)key_number(key, key.size),
+                                  &record);
+    TRY(mem_resize(&l->segments, l->segment_count + 1));
+    TRY(segment_open(l->collection->folder, &params, &record, l->collection->read_only,
+                     &l->segments[l->segment_count]));
+    l->segment_count++;
+out:
+    return err;
+}
+
+static wg_err load_segments(struct loading *l)
+{
+    wg_err err = WG_OK;
+    struct db_cursor cursor = { 0 };
+    struct bytes key, value;
+    bool found;
+    TRY(db_cursor_open(&l->txn, TABLE_SEGMENTS, &cursor));
+    for (;;) {
+        TRY(db_next(&cursor, &found, &key, &value));
+        if (!found) break;
+        TRY(load_segment(l, key, value));
+    }
+    const struct segment *last = l->segment_count ? l->segments[l->segment_count - 1] : NULL;
+    uint64_t end = last ? last->header.first_row + last->row_count : l->commit.row_base;
+    if (end != l->commit.row_end)
+        TRY(wg_fail(WG_ECORRUPT, "the segments end at row %" PRIu64 ", expected row %" PRIu64, end,
+                    l->commit.row_end));
+out:
+    db_cursor_close(&cursor);
+    return err;
+}
+
+static wg_err load_live(struct loading *l)
+{
+    wg_err err = WG_OK;
+    uint64_t row_count = l->commit.row_end - l->commit.row_base;
+    TRY(bitmap_resize(&l->live, row_count));
+    for (uint64_t first = 0; first < row_count; first += BITMAP_CHUNK_BITS) {
+        size_t chunk = first / BITMAP_CHUNK_BITS;
+        uint64_t left = row_count - first;
+        struct chunk_key key =
+            chunk_key_of(0, (uint32_t)(l->commit.row_base / BITMAP_CHUNK_BITS + chunk));
+        struct bytes value;
+        TRY(must_get(&l->txn, TABLE_LIVE, (struct bytes){ key.bytes, sizeof key.bytes },
+                     "a chunk of the live rows", &value));
+        TRY(live_decode(value, chunk,
+                        (uint32_t)(left < BITMAP_CHUNK_BITS ? left : BITMAP_CHUNK_BITS), &l->live));
+    }
+out:
+    return err;
+}
+
+static wg_err load(struct collection *c)
+{
+    wg_err err = WG_OK;
+    struct loading l = { .collection = c };
+    TRY(db_read_begin(c->db, &l.txn));
+    TRY(collection_read_meta(&l.txn, c->folder, c->read_only, &l.commit, &c->space));
+    TRY(load_segments(&l));
+    TRY(load_live(&l));
+    struct view_params params = {
+        .cpu = device_set_cpu(c->host->devices),
+        .dim = c->space.dim,
+        .commit = l.commit,
+        .segments = l.segments,
+        .segment_count = l.segment_count,
+        .live = &l.live,
+    };
+    TRY(view_create(&params, &c->current));
+    TRY(residency_create(c->host->devices, c->space.dim, &c->residency));
+out:
+    db_abort(&l.txn);
+    bitmap_fini(&l.live);
+    for (size_t i = 0; i < l.segment_count; i++) segment_release(&l.segments[i]);
+    mem_free(&l.segments);
+    if (err == WG_ECORRUPT) err = wg_fail(err, "%s: %s", c->folder, wg_message());
+    return err;
+}
+
+/* Segments that no record names: a writer crashed before its commit, or before it removed them. */
+static bool sweep_file(void *user, const char *name)
+{
+    struct collection *c = user;
+    bool named = false;
+    for (size_t i = 0; i < c->current->segment_count; i++) {
+        char known[32];
+        const struct segment_header *header = &c->current->segments[i]->header;
+        segment_name(header->space, header->number, known);
+        named = named || strcmp(known, name) == 0;
+    }
+    char *path = NULL;
+    if (!named && segment_is_name(name) && path_join(c->folder, name, &path) == WG_OK)
+        (void)!file_remove(path); /* tried again when it is opened next */
+    mem_free(&path);
+    return true;
+}
+
+wg_err collection_open(const struct store_host *host, const char *folder, bool read_only,
+                       struct collection **out)
+{
+    wg_err err = WG_OK;
+    struct collection *c = NULL;
+    TRY(mem_resize(&c, 1));
+    *c = (struct collection){ .host = host, .read_only = read_only };
+    mutex_init(&c->writer);
+    mutex_init(&c->publish);
+    TRY(path_join(folder, "", &c->folder));
+    TRY(collection_db_open(folder, read_only, &c->db));
+    TRY(load(c));
+    if (!read_only) TRY(folder_list(folder, sweep_file, c));
+    *out = c;
+    c = NULL; /* moved */
+out:
+    collection_close(&c);
+    return err;
+}
+
+void collection_close(struct collection **collection)
+{
+    struct collection *c = *collection;
+    if (!c) return;
+    background_drain(c->host->background);
+    residency_destroy(&c->residency);
+    view_release(&c->current);
+    db_close(&c->db);
+    mutex_fini(&c->publish);
+    mutex_fini(&c->writer);
+    mem_free(&c->folder);
+    mem_free(collection);
+}
+
+struct view *collection_view(struct collection *c)
+{
+    mutex_lock(&c->publish);
+    struct view *view = view_retain(c->current);
+    mutex_unlock(&c->publish);
+    return view;
+}
+
+/* The view of a sequence that is current, or about to be; NULL: newer ones only. */
+static struct view *view_of_sequence(struct collection *c, uint64_t sequence)
+{
+    struct view *view = NULL;
+    mutex_lock(&c->publish);
+    if (c->current->commit.sequence == sequence)
+        view = view_retain(c->current);
+    else if (c->next && c->next->commit.sequence == sequence)
+        view = view_retain(c->next);
+    mutex_unlock(&c->publish);
+    return view;
+}
+
+wg_err snapshot_begin(struct collection *c, struct snapshot *out)
+{
+    wg_err err = WG_OK;
+    *out = (struct snapshot){ 0 };
+    while (!out->view) {
+        struct bytes value;
+        struct commit_record commit;
+        db_abort(&out->txn);
+        TRY(db_read_begin(c->db, &out->txn));
+        TRY(must_get(&out->txn, TABLE_META, key_of("commit"), "the commit's record", &value));
+        TRY(RECORD_READ(value, &commit, "the commit's record"));
+        out->view = view_of_sequence(c, commit.sequence);
+    }
+out:
+    if (err != WG_OK) snapshot_end(out);
+    return err;
+}
+
+void snapshot_end(struct snapshot *snapshot)
+{
+    db_abort(&snapshot->txn);
+    view_release(&snapshot->view);
+}

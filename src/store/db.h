@@ -1,0 +1,81 @@
+#pragma once
+/* LMDB as the store uses it: an environment with a few tables, every value with a checksum over its
+ * key and itself, a map that grows. All LMDB calls are here.
+ *
+ * One thread at a time writes (db_write_begin waits); any number read, each in a transaction of its
+ * own. Growing the map waits for the readers of this process, and they for it. */
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct db;
+
+enum { DB_TABLES_MAX = 8, DB_KEY_MAX = 511 };
+
+struct db_params {
+    const char *path; /* of the folder; it must exist */
+    const char *const *tables; /* their names; table i is the i-th */
+    size_t table_count;
+    uint64_t map_size; /* at first */
+    bool read_only; /* and no other process writes: no lock file is made or used */
+};
+
+WG_CHECKED wg_err db_open(const struct db_params *params, struct db **out);
+void db_close(struct db **db);
+
+/* A transaction. What db_get returns lives until its end. */
+struct db_txn {
+    struct db *db;
+    void *handle;
+    bool writes;
+    bool full; /* a put failed because the map is full: abort, db_grow, begin again */
+};
+
+WG_CHECKED wg_err db_read_begin(struct db *db, struct db_txn *out);
+WG_CHECKED wg_err db_write_begin(struct db *db, struct db_txn *out);
+void db_abort(struct db_txn *txn); /* also the end of reading; one that has ended is fine */
+/* On disk when it returns WG_OK. WG_ENOSPC: not there, and the disk is full. Else the outcome is
+ * unknown until the store is opened again. */
+WG_CHECKED wg_err db_commit(struct db_txn *txn);
+/* Doubles the map. No transaction of this thread may be open. */
+WG_CHECKED wg_err db_grow(struct db *db);
+
+struct bytes {
+    const void *start;
+    size_t size;
+};
+
+/* *found false: there is no such key. WG_ECORRUPT when the checksum is wrong. */
+WG_CHECKED wg_err db_get(struct db_txn *txn, unsigned table, struct bytes key, bool *found,
+                         struct bytes *value);
+/* Replaces. */
+WG_CHECKED wg_err db_put(struct db_txn *txn, unsigned table, struct bytes key, struct bytes value);
+/* A value made of two pieces. */
+WG_CHECKED wg_err db_put_pieces(struct db_txn *txn, unsigned table, struct bytes key,
+                                struct bytes first, struct bytes second);
+/* Puts only where there is none; else *existing is the value there, and *existed is true. */
+WG_CHECKED wg_err db_add_pieces(struct db_txn *txn, unsigned table, struct bytes key,
+                                struct bytes first, struct bytes second, bool *existed,
+                                struct bytes *existing);
+WG_CHECKED wg_err db_delete(struct db_txn *txn, unsigned table, struct bytes key);
+WG_CHECKED wg_err db_empty(struct db_txn *txn, unsigned table);
+WG_CHECKED wg_err db_count(struct db_txn *txn, unsigned table, uint64_t *out);
+
+/* Walks a table in the order of its keys. */
+struct db_cursor {
+    struct db_txn *txn;
+    void *handle;
+    unsigned table;
+    bool begun;
+};
+
+WG_CHECKED wg_err db_cursor_open(struct db_txn *txn, unsigned table, struct db_cursor *out);
+void db_cursor_close(struct db_cursor *cursor);
+/* The next db_next gives the first key not below this one. */
+WG_CHECKED wg_err db_seek(struct db_cursor *cursor, struct bytes key);
+/* *found false: none is left. WG_ECORRUPT when the value's checksum is wrong; key is set even so,
+ * and the walk can go on. */
+WG_CHECKED wg_err db_next(struct db_cursor *cursor, bool *found, struct bytes *key,
+                          struct bytes *value);

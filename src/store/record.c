@@ -1,0 +1,101 @@
+#include "store/record.h"
+
+#include <string.h>
+
+static const char magic[FORMAT_MAGIC_SIZE] = "WAGGLEDB";
+
+static void write_big_endian(uint8_t *bytes, uint64_t number, size_t size)
+{
+    for (size_t i = 0; i < size; i++) bytes[i] = (uint8_t)(number >> 8 * (size - 1 - i));
+}
+
+struct space_key space_key_of(uint16_t space)
+{
+    struct space_key key;
+    write_big_endian(key.bytes, space, 2);
+    return key;
+}
+
+struct segment_key segment_key_of(uint16_t space, uint32_t number)
+{
+    struct segment_key key;
+    write_big_endian(key.bytes, space, 2);
+    write_big_endian(key.bytes + 2, number, 4);
+    return key;
+}
+
+struct row_key row_key_of(uint16_t space, uint64_t row)
+{
+    struct row_key key;
+    write_big_endian(key.bytes, space, 2);
+    write_big_endian(key.bytes + 2, row, 8);
+    return key;
+}
+
+struct chunk_key chunk_key_of(uint16_t space, uint32_t chunk)
+{
+    struct chunk_key key;
+    write_big_endian(key.bytes, space, 2);
+    write_big_endian(key.bytes + 2, chunk, 4);
+    return key;
+}
+
+uint64_t key_number(struct bytes key, size_t size)
+{
+    const uint8_t *bytes = key.start;
+    uint64_t number = 0;
+    for (size_t i = 2; i < size; i++) number = number << 8 | bytes[i];
+    return number;
+}
+
+wg_err record_read(struct bytes value, void *record, size_t size, const char *what)
+{
+    if (value.size != size)
+        return wg_fail(WG_ECORRUPT, "%s: a record of %zu bytes, expected %zu", what, value.size,
+                       size);
+    memcpy(record, value.start, size);
+    return WG_OK;
+}
+
+wg_err point_read(struct bytes value, struct point *out)
+{
+    struct point point;
+    size_t heads = sizeof point.head + sizeof point.rows;
+    if (value.size < heads)
+        return wg_fail(WG_ECORRUPT, "a point's record of %zu bytes, expected at least %zu",
+                       value.size, heads);
+    memcpy(&point.head, value.start, sizeof point.head);
+    memcpy(&point.rows, (const char *)value.start + sizeof point.head, sizeof point.rows);
+    point.payload = (const char *)value.start + heads;
+    if (point.head.space_count != 1 || point.rows.space != 0 || point.rows.row_count != 1)
+        return wg_fail(WG_ECORRUPT, "a point with %u spaces and %u rows, expected one of each",
+                       point.head.space_count, point.rows.row_count);
+    if (value.size != heads + point.head.payload_size)
+        return wg_fail(WG_ECORRUPT, "a point's record of %zu bytes, expected %zu", value.size,
+                       heads + point.head.payload_size);
+    *out = point;
+    return WG_OK;
+}
+
+struct format_record format_current(void)
+{
+    struct format_record format = { .version = FORMAT_VERSION };
+    memcpy(format.magic, magic, sizeof magic);
+    return format;
+}
+
+wg_err format_check(const struct format_record *format, const char *path, bool read_only)
+{
+    if (memcmp(format->magic, magic, sizeof magic) != 0)
+        return wg_fail(WG_ECORRUPT, "%s: not Waggle's: its magic is wrong", path);
+    if (format->version > FORMAT_VERSION)
+        return wg_fail(WG_EVERSION, "%s: written in format %u; this program knows up to %d", path,
+                       format->version, FORMAT_VERSION);
+    if (format->features.refuse != 0)
+        return wg_fail(WG_EVERSION, "%s: uses features (%#x) that this program does not know", path,
+                       format->features.refuse);
+    if (format->features.read_only != 0 && !read_only)
+        return wg_fail(WG_EREADONLY, "%s: uses features (%#x) that this program can only read",
+                       path, format->features.read_only);
+    return WG_OK;
+}

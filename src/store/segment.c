@@ -1,0 +1,315 @@
+#include "store/segment.h"
+
+#include "base/checksum.h"
+#include "base/mem.h"
+#include "store/id.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { HEADER_SIZE = 4096, SLOT_BATCH = 2048, STRINGS_STEP = 64 * 1024 };
+
+static const char magic[FORMAT_MAGIC_SIZE] = "WAGGLSEG";
+static const char suffix[] = ".seg";
+
+void segment_name(uint16_t space, uint32_t number, char name[32])
+{
+    snprintf(name, 32, "%u-%u%s", space, number, suffix);
+}
+
+bool segment_is_name(const char *name)
+{
+    size_t size = strlen(name);
+    return size > sizeof suffix && strcmp(name + size + 1 - sizeof suffix, suffix) == 0;
+}
+
+static uint64_t page_up(uint64_t size)
+{
+    return (size + HEADER_SIZE - 1) / HEADER_SIZE * HEADER_SIZE;
+}
+
+static uint32_t header_sum(const struct segment_header *header)
+{
+    return checksum32(header, offsetof(struct segment_header, sum), 0);
+}
+
+static struct segment_header header_of(const struct segment_params *params)
+{
+    struct segment_header header = {
+        .version = FORMAT_VERSION,
+        .first_row = params->first_row,
+        .capacity = params->capacity,
+        .number = params->number,
+        .dim = params->dim,
+        .space = params->space,
+    };
+    memcpy(header.magic, magic, sizeof magic);
+    uint64_t vector_bytes = params->capacity * params->dim * sizeof(float);
+    header.ids_offset = HEADER_SIZE + page_up(vector_bytes);
+    header.strings_offset = header.ids_offset + page_up(params->capacity * sizeof(struct id_slot));
+    header.sum = header_sum(&header);
+    return header;
+}
+
+/* The file is mapped to its largest extent at once; nothing beyond its end is touched. */
+static wg_err map_segment(struct segment *s)
+{
+    s->map_size = (size_t)(s->header.strings_offset + page_up(s->header.capacity * WG_ID_SIZE_MAX));
+    return file_map(&s->file, s->map_size, &s->map);
+}
+
+static wg_err segment_alloc(const char *folder, const struct segment_params *params,
+                            struct segment **out, char **path)
+{
+    char name[32];
+    segment_name(params->space, params->number, name);
+    wg_err err = path_join(folder, name, path);
+    if (err == WG_OK) err = mem_resize(out, 1);
+    if (err != WG_OK) return err;
+    **out = (struct segment){ .references = 1, .header = header_of(params) };
+    return WG_OK;
+}
+
+static wg_err write_new(struct segment *s, const char *folder)
+{
+    wg_err err = WG_OK;
+    TRY(file_reserve(&s->file, s->header.strings_offset));
+    TRY(file_write_at(&s->file, &s->header, sizeof s->header, 0));
+    TRY(map_segment(s));
+    TRY(file_sync(&s->file));
+    TRY(folder_sync(folder));
+out:
+    return err;
+}
+
+wg_err segment_create(const char *folder, const struct segment_params *params, struct segment **out)
+{
+    wg_err err = WG_OK;
+    struct segment *s = NULL;
+    char *path = NULL;
+    TRY(segment_alloc(folder, params, &s, &path));
+    TRY(file_open(path, FILE_CREATE, &s->file));
+    s->doomed = true; /* unless all goes well */
+    TRY(write_new(s, folder));
+    s->doomed = false;
+    *out = s;
+    s = NULL; /* moved */
+out:
+    segment_release(&s);
+    mem_free(&path);
+    return err;
+}
+
+static wg_err check_header(const struct segment *s, const struct segment_header *found)
+{
+    const char *path = s->file.path;
+    if (memcmp(found->magic, magic, sizeof magic) != 0)
+        return wg_fail(WG_ECORRUPT, "%s: not a segment: its magic is wrong", path);
+    if (found->version > FORMAT_VERSION || found->features.refuse != 0)
+        return wg_fail(WG_EVERSION, "%s: format %u, features %#x: newer than this program", path,
+                       found->version, found->features.refuse);
+    if (memcmp(found, &s->header, sizeof *found) != 0)
+        return wg_fail(WG_ECORRUPT, "%s: its header is not the one that the tables describe", path);
+    return WG_OK;
+}
+
+static wg_err check_extent(const struct segment *s, const struct segment_record *record)
+{
+    uint64_t size, needed = s->header.strings_offset + record->strings_size;
+    wg_err err = file_size(&s->file, &size);
+    if (err != WG_OK) return err;
+    if (size < needed)
+        return wg_fail(WG_ECORRUPT, "%s: %" PRIu64 " bytes, expected at least %" PRIu64,
+                       s->file.path, size, needed);
+    return WG_OK;
+}
+
+wg_err segment_open(const char *folder, const struct segment_params *params,
+                    const struct segment_record *record, bool read_only, struct segment **out)
+{
+    wg_err err = WG_OK;
+    struct segment *s = NULL;
+    struct segment_header found;
+    char *path = NULL;
+    TRY(segment_alloc(folder, params, &s, &path));
+    TRY(file_open(path, read_only ? FILE_READ : FILE_READ_WRITE, &s->file));
+    TRY(file_read_at(&s->file, &found, sizeof found, 0));
+    TRY(check_header(s, &found));
+    TRY(check_extent(s, record));
+    TRY(map_segment(s));
+    s->row_count = record->row_count;
+    s->strings_size = record->strings_size;
+    *out = s;
+    s = NULL; /* moved */
+out:
+    segment_release(&s);
+    mem_free(&path);
+    return err;
+}
+
+struct segment *segment_retain(struct segment *segment)
+{
+    atomic_fetch_add(&segment->references, 1);
+    return segment;
+}
+
+void segment_release(struct segment **segment)
+{
+    struct segment *s = *segment;
+    *segment = NULL;
+    if (!s || atomic_fetch_sub(&s->references, 1) != 1) return;
+    file_unmap(&s->map, s->map_size);
+    if (s->doomed && s->file.path) (void)!file_remove(s->file.path); /* else swept at open */
+    file_close(&s->file);
+    mem_free(&s);
+}
+
+static const struct id_slot *slots_of(const struct segment *s)
+{
+    return (const void *)((const char *)s->map + s->header.ids_offset);
+}
+
+const float *segment_vectors(const struct segment *segment)
+{
+    return (const void *)((const char *)segment->map + HEADER_SIZE);
+}
+
+static bool is_long(const struct id_slot *slot)
+{
+    return slot->type == WG_ID_STRING && slot->size > sizeof slot->bytes;
+}
+
+static const char *long_string(const struct segment *s, const struct id_slot *slot)
+{
+    return (const char *)s->map + s->header.strings_offset + slot->offset;
+}
+
+wg_id segment_id(const struct segment *s, uint64_t i)
+{
+    const struct id_slot *slot = &slots_of(s)[i];
+    wg_id id = { .type = (wg_id_type)slot->type, .size = slot->size };
+    switch (id.type) {
+    case WG_ID_NUMBER: memcpy(&id.as.number, slot->bytes, sizeof id.as.number); break;
+    case WG_ID_UUID: memcpy(id.as.uuid, slot->bytes, sizeof id.as.uuid); break;
+    case WG_ID_STRING:
+        id.as.string = is_long(slot) ? long_string(s, slot) : (const char *)slot->bytes;
+        break;
+    }
+    return id;
+}
+
+/* Covers the row's number, vector, slot and long string. */
+static uint32_t row_sum(uint64_t row, const float *vector, uint32_t dim, const struct id_slot *slot,
+                        const char *string)
+{
+    uint64_t sum = checksum64(slot, sizeof *slot, row);
+    if (is_long(slot)) sum = checksum64(string, slot->size, sum);
+    return checksum32(vector, dim * sizeof *vector, sum);
+}
+
+wg_err segment_row_sum(const struct segment *s, uint64_t i, uint32_t *out)
+{
+    const struct id_slot *slot = &slots_of(s)[i];
+    bool fits =
+        slot->type >= WG_ID_NUMBER && slot->type <= WG_ID_STRING && slot->size <= WG_ID_SIZE_MAX;
+    if (is_long(slot)) fits = fits && (uint64_t)slot->offset + slot->size <= s->strings_size;
+    if (!fits)
+        return wg_fail(WG_ECORRUPT, "%s: row %" PRIu64 ": its id is none", s->file.path,
+                       s->header.first_row + i);
+    *out = row_sum(s->header.first_row + i, segment_vectors(s) + i * s->header.dim, s->header.dim,
+                   slot, is_long(slot) ? long_string(s, slot) : NULL);
+    return WG_OK;
+}
+
+/* Long ids of one append, written behind those of the segment. */
+struct strings {
+    char *bytes;
+    size_t size, room;
+};
+
+static wg_err add_string(struct strings *strings, const wg_id *id)
+{
+    wg_err err = WG_OK;
+    if (strings->room - strings->size < id->size) {
+        size_t room = strings->room * 2 + STRINGS_STEP;
+        TRY(mem_resize(&strings->bytes, room));
+        strings->room = room;
+    }
+    memcpy(strings->bytes + strings->size, id->as.string, id->size);
+    strings->size += id->size;
+out:
+    return err;
+}
+
+static wg_err make_slot(const struct segment *s, const wg_id *id, struct strings *strings,
+                        struct id_slot *out)
+{
+    wg_err err = WG_OK;
+    struct id_slot slot = { .type = (uint8_t)id->type };
+    if (id->type == WG_ID_NUMBER) memcpy(slot.bytes, &id->as.number, sizeof id->as.number);
+    if (id->type == WG_ID_UUID) memcpy(slot.bytes, id->as.uuid, sizeof id->as.uuid);
+    if (id->type == WG_ID_STRING) {
+        slot.size = (uint16_t)id->size;
+        size_t here = id->size < sizeof slot.bytes ? id->size : sizeof slot.bytes;
+        memcpy(slot.bytes, id->as.string, here);
+    }
+    if (is_long(&slot)) {
+        slot.offset = (uint32_t)(s->strings_size + strings->size);
+        TRY(add_string(strings, id));
+    }
+    *out = slot;
+out:
+    return err;
+}
+
+/* Slots and sums of up to SLOT_BATCH rows, from row i of the append on. */
+static wg_err append_slots(struct segment *s, const struct segment_rows *rows, size_t i,
+                           struct strings *strings, uint32_t *sums)
+{
+    wg_err err = WG_OK;
+    struct id_slot slots[SLOT_BATCH];
+    size_t count = rows->count - i < SLOT_BATCH ? rows->count - i : SLOT_BATCH;
+    for (size_t j = 0; j < count; j++) {
+        const wg_id *id = &rows->ids[i + j];
+        TRY(make_slot(s, id, strings, &slots[j]));
+        sums[i + j] = row_sum(s->header.first_row + s->row_count + i + j,
+                              rows->vectors + (i + j) * s->header.dim, s->header.dim, &slots[j],
+                              is_long(&slots[j]) ? id->as.string : NULL);
+    }
+    uint64_t at = s->header.ids_offset + (s->row_count + i) * sizeof *slots;
+    TRY(file_write_at(&s->file, slots, count * sizeof *slots, at));
+out:
+    return err;
+}
+
+static wg_err append_strings(struct segment *s, const struct strings *strings)
+{
+    wg_err err = WG_OK;
+    uint64_t at = s->header.strings_offset + s->strings_size, end = at + strings->size, size;
+    if (strings->size == 0) return WG_OK;
+    TRY(file_size(&s->file, &size));
+    if (end > size) TRY(file_reserve(&s->file, page_up(end) + STRINGS_STEP));
+    TRY(file_write_at(&s->file, strings->bytes, strings->size, at));
+out:
+    return err;
+}
+
+wg_err segment_append(struct segment *s, const struct segment_rows *rows, uint32_t *sums)
+{
+    wg_err err = WG_OK;
+    struct strings strings = { 0 };
+    size_t row_size = s->header.dim * sizeof(float);
+    assert(rows->count <= s->header.capacity - s->row_count);
+    uint64_t at = HEADER_SIZE + s->row_count * row_size;
+    TRY(file_write_at(&s->file, rows->vectors, rows->count * row_size, at));
+    file_flush_begin(&s->file, at, rows->count * row_size);
+    for (size_t i = 0; i < rows->count; i += SLOT_BATCH)
+        TRY(append_slots(s, rows, i, &strings, sums));
+    TRY(append_strings(s, &strings));
+    s->row_count += rows->count;
+    s->strings_size += strings.size;
+out:
+    mem_free(&strings.bytes);
+    return err;
+}

@@ -1,0 +1,258 @@
+#include "store/verify.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "store/id.h"
+#include "store/live.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* One collection being checked. */
+struct check {
+    const char *name, *folder;
+    struct verify_report *report;
+    struct db *db;
+    struct db_txn txn;
+    struct commit_record commit;
+    struct space_record space;
+    struct segment **segments;
+    size_t segment_count;
+    struct bitmap live;    /* by position */
+    struct bitmap unnamed; /* by position: no point has named the row yet */
+    uint64_t sums_end;     /* rows below it have a sum */
+    uint64_t point_count;
+};
+
+void verify_problem(struct verify_report *report, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    report->problem_count++;
+    if (report->problem) report->problem(report->user, text);
+}
+
+static void problem(struct check *check, const char *format, ...) WG_PRINTF(2, 3);
+static void problem(struct check *check, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    verify_problem(check->report, "collection \"%s\": %s", check->name, text);
+}
+
+/* Calls visit for every value of a table that passes its checksum; the others are problems. */
+static wg_err walk(struct check *check, unsigned table,
+                   wg_err (*visit)(struct check *, struct bytes key, struct bytes value))
+{
+    wg_err err = WG_OK;
+    struct db_cursor cursor = { 0 };
+    TRY(db_cursor_open(&check->txn, table, &cursor));
+    for (bool found = true; found;) {
+        struct bytes key, value;
+        err = db_next(&cursor, &found, &key, &value);
+        if (err == WG_OK && found) err = visit(check, key, value);
+        if (err == WG_ENOMEM) goto out;
+        if (err == WG_OK) continue;
+        problem(check, "%s", wg_message());
+        if (err != WG_ECORRUPT) break; /* LMDB itself: the walk cannot go on */
+    }
+    err = WG_OK;
+out:
+    db_cursor_close(&cursor);
+    return err;
+}
+
+static wg_err check_segment(struct check *check, struct bytes key, struct bytes value)
+{
+    wg_err err = WG_OK;
+    struct segment_record record;
+    TRY(RECORD_READ(value, &record, "a segment's record"));
+    struct segment_params params =
+        collection_segment_params(&check->space, (uint32_t)key_number(key, key.size), &record);
+    const struct segment *last =
+        check->segment_count ? check->segments[check->segment_count - 1] : NULL;
+    uint64_t expected = last ? last->header.first_row + last->row_count : check->commit.row_base;
+    if (key.size != sizeof(struct segment_key) || record.first_row != expected ||
+        record.row_count > record.capacity || record.capacity > SEGMENT_ROWS_MAX)
+        return wg_fail(WG_ECORRUPT, "segment %u has rows from %" PRIu64 ", expected from %" PRIu64,
+                       params.number, record.first_row, expected);
+    TRY(mem_resize(&check->segments, check->segment_count + 1));
+    TRY(segment_open(check->folder, &params, &record, true,
+                     &check->segments[check->segment_count]));
+    check->segment_count++;
+out:
+    return err;
+}
+
+static const struct segment *segment_of(const struct check *check, uint64_t row)
+{
+    for (size_t i = 0; i < check->segment_count; i++) {
+        const struct segment *segment = check->segments[i];
+        if (row >= segment->header.first_row &&
+            row - segment->header.first_row < segment->row_count)
+            return segment;
+    }
+    return NULL;
+}
+
+static void check_row(struct check *check, uint64_t row, uint32_t sum)
+{
+    uint32_t now;
+    const struct segment *segment = segment_of(check, row);
+    if (!segment)
+        problem(check, "row %" PRIu64 " is in no segment", row);
+    else if (segment_row_sum(segment, row - segment->header.first_row, &now) != WG_OK)
+        problem(check, "%s", wg_message());
+    else if (now != sum)
+        problem(check, "%s: row %" PRIu64 ": wrong checksum", segment->file.path, row);
+}
+
+static wg_err check_sums(struct check *check, struct bytes key, struct bytes value)
+{
+    uint64_t first = key_number(key, key.size);
+    size_t count = value.size / sizeof(uint32_t);
+    if (key.size != sizeof(struct row_key) || value.size % sizeof(uint32_t) != 0 ||
+        first != check->sums_end)
+        return wg_fail(WG_ECORRUPT,
+                       "a run of row checksums begins at row %" PRIu64 ", expected row %" PRIu64,
+                       first, check->sums_end);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t sum;
+        memcpy(&sum, (const char *)value.start + i * sizeof sum, sizeof sum);
+        check_row(check, first + i, sum);
+    }
+    check->sums_end = first + count;
+    return WG_OK;
+}
+
+static wg_err check_live(struct check *check, struct bytes key, struct bytes value)
+{
+    uint64_t chunk = key_number(key, key.size) - check->commit.row_base / BITMAP_CHUNK_BITS;
+    uint64_t row_count = check->commit.row_end - check->commit.row_base;
+    if (key.size != sizeof(struct chunk_key) || chunk * BITMAP_CHUNK_BITS >= row_count)
+        return wg_fail(WG_ECORRUPT, "live rows of a chunk that is not there");
+    uint64_t left = row_count - chunk * BITMAP_CHUNK_BITS;
+    return live_decode(value, (size_t)chunk,
+                       (uint32_t)(left < BITMAP_CHUNK_BITS ? left : BITMAP_CHUNK_BITS),
+                       &check->live);
+}
+
+static bool same_id(const wg_id *a, const wg_id *b)
+{
+    struct id_key key_a, key_b;
+    return id_key_make(a, SIZE_MAX, &key_a) == WG_OK && id_key_make(b, SIZE_MAX, &key_b) == WG_OK &&
+           key_a.size == key_b.size && memcmp(key_a.bytes, key_b.bytes, key_a.size) == 0;
+}
+
+static wg_err check_point_row(struct check *check, const wg_id *id, const char *text, uint64_t row)
+{
+    uint64_t position = row - check->commit.row_base;
+    uint32_t sum;
+    const struct segment *segment = segment_of(check, row);
+    if (row < check->commit.row_base || row >= check->commit.row_end || !segment) {
+        problem(check, "point %s names row %" PRIu64 ", which is not there", text, row);
+        return WG_OK;
+    }
+    if (!bitmap_get(&check->live, position))
+        problem(check, "point %s names row %" PRIu64 ", which is dead", text, row);
+    if (!bitmap_get(&check->unnamed, position))
+        problem(check, "point %s names row %" PRIu64 ", as another point does", text, row);
+    uint64_t i = row - segment->header.first_row;
+    wg_id stored = { 0 };
+    if (segment_row_sum(segment, i, &sum) == WG_OK) stored = segment_id(segment, i);
+    if (!same_id(&stored, id))
+        problem(check, "point %s names row %" PRIu64 ", which has another id", text, row);
+    return bitmap_clear(&check->unnamed, position);
+}
+
+static wg_err check_payload(struct check *check, const char *id, const struct point *point)
+{
+    struct arena arena = { 0 };
+    char *text;
+    size_t size = point->head.payload_size;
+    wg_err err = arena_copy(&arena, point->payload, size, &text);
+    if (err == WG_OK && size > 0 && json_check_object(text, size) == WG_EINVAL)
+        problem(check, "point %s: payload: %s", id, wg_message());
+    arena_fini(&arena);
+    return err;
+}
+
+static wg_err check_point(struct check *check, struct bytes key, struct bytes value)
+{
+    wg_err err = WG_OK;
+    struct point point;
+    wg_id id;
+    char text[WG_ID_TEXT_SIZE];
+    check->point_count++;
+    TRY(id_from_key(key, &id));
+    id_format(&id, text, sizeof text);
+    err = point_read(value, &point);
+    if (err != WG_OK) return wg_fail(err, "point %s: %s", text, wg_message());
+    if (point.head.version == 0 || point.head.version > check->commit.sequence)
+        problem(check, "point %s has version %" PRIu64 "; the latest commit is %" PRIu64, text,
+                point.head.version, check->commit.sequence);
+    TRY(check_point_row(check, &id, text, point.rows.first_row));
+    TRY(check_payload(check, text, &point));
+out:
+    return err;
+}
+
+static uint64_t count_live(const struct check *check)
+{
+    uint64_t count = 0, row_count = check->commit.row_end - check->commit.row_base;
+    for (uint64_t p = 0; p < row_count; p++) count += bitmap_get(&check->live, p);
+    return count;
+}
+
+static wg_err check_tables(struct check *check)
+{
+    wg_err err = WG_OK;
+    uint64_t row_count = check->commit.row_end - check->commit.row_base;
+    check->sums_end = check->commit.row_base;
+    TRY(bitmap_resize(&check->live, row_count));
+    TRY(bitmap_resize(&check->unnamed, row_count));
+    TRY(walk(check, TABLE_SEGMENTS, check_segment));
+    TRY(walk(check, TABLE_SUMS, check_sums));
+    if (check->sums_end != check->commit.row_end)
+        problem(check, "row checksums end at row %" PRIu64 ", expected row %" PRIu64,
+                check->sums_end, check->commit.row_end);
+    TRY(walk(check, TABLE_LIVE, check_live));
+    TRY(walk(check, TABLE_POINTS, check_point));
+    uint64_t live_count = count_live(check);
+    if (check->point_count != check->commit.point_count)
+        problem(check, "%" PRIu64 " points, expected %" PRIu64, check->point_count,
+                check->commit.point_count);
+    if (live_count != check->commit.point_count)
+        problem(check, "%" PRIu64 " live rows, expected %" PRIu64, live_count,
+                check->commit.point_count);
+out:
+    return err;
+}
+
+wg_err verify_collection(const char *name, const char *folder, struct verify_report *report)
+{
+    struct check check = { .name = name, .folder = folder, .report = report };
+    wg_err err = collection_db_open(folder, true, &check.db);
+    if (err == WG_OK) err = db_read_begin(check.db, &check.txn);
+    if (err == WG_OK)
+        err = collection_read_meta(&check.txn, folder, true, &check.commit, &check.space);
+    if (err == WG_OK)
+        err = check_tables(&check);
+    else if (err != WG_ENOMEM)
+        problem(&check, "%s", wg_message()), err = WG_OK;
+    db_abort(&check.txn);
+    db_close(&check.db);
+    for (size_t i = 0; i < check.segment_count; i++) segment_release(&check.segments[i]);
+    mem_free(&check.segments);
+    bitmap_fini(&check.live);
+    bitmap_fini(&check.unnamed);
+    return err;
+}
