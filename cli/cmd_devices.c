@@ -44,11 +44,11 @@ static void add_count(struct table *table, const char *title, uint64_t count)
     add_text(table, title, text_count(count, text));
 }
 
-static void print_device(const struct session *session, const wg_device_info *info)
+static void print_device(const struct session *session, const wg_device_info *info, bool first)
 {
     struct table table = { .column_count = 2, .alignment = "ll" };
     bool is_cpu = strcmp(info->backend, "cpu") == 0;
-    output_print("%s%s %u: %s%s\n", output_style(STYLE_BOLD), info->backend,
+    output_print("%s%s%s %u: %s%s\n", first ? "" : "\n", output_style(STYLE_BOLD), info->backend,
                  (unsigned)info->ordinal, info->name[0] ? info->name : "unknown name",
                  output_style(STYLE_PLAIN));
     add_text(&table, "state", meanings[info->state]);
@@ -69,7 +69,6 @@ static void print_device(const struct session *session, const wg_device_info *in
     add_count(&table, "scans", info->scans);
     add_count(&table, "fallbacks", info->fallbacks);
     table_print(&table);
-    output_print("\n");
 }
 
 static void put_text(struct json_object *object, const char *key, const char *text)
@@ -116,7 +115,7 @@ static wg_err print_devices(struct session *session, struct json_object *devices
         if (common.json)
             json_push(devices, as_json(session, &info));
         else
-            print_device(session, &info);
+            print_device(session, &info, i == 0);
     }
 out:
     return err;
@@ -148,7 +147,7 @@ static wg_err print_backends(struct session *session, struct json_object *missin
         if (info.device_count == 0) print_missing(&info, &table, missing);
     }
     if (table.cell_count > 0) {
-        output_print("not there:\n");
+        output_print("\nnot there:\n");
         table_print(&table);
     }
 out:

@@ -184,7 +184,9 @@ static wg_err search_file(struct search *search, const char *collection)
         TRY(interrupt_check());
         TRY(reader_next(reader, flags.limit - search->query, &batch));
         if (batch.count == 0) break;
-        TRY(answer(search, batch.vectors, batch.count));
+        err = answer(search, batch.vectors, batch.count);
+        if (err == WG_EINVAL) reader_explain(reader, &batch, err);
+        if (err != WG_OK) goto out;
     }
 out:
     point_batch_fini(&batch);

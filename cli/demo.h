@@ -12,10 +12,10 @@ enum { DEMO_K = 10, DEMO_BATCH = 100, DEMO_LABELS = 10, DEMO_SIDE = 28 };
 const char *demo_label_name(unsigned label);
 
 struct demo_data {
-    char train_path[512];    /* the images that are imported, one by one from this file */
-    unsigned char *labels;   /* of these */
+    char train_path[512]; /* the images that are imported, one by one from this file */
+    unsigned char *labels; /* of these */
     size_t train_count, dim; /* dim: DEMO_SIDE x DEMO_SIDE */
-    float *queries;          /* query_count x dim: the test images */
+    float *queries; /* query_count x dim: the test images */
     unsigned char *query_labels;
     size_t query_count;
 };
@@ -27,7 +27,7 @@ void demo_data_fini(struct demo_data *data);
 /* What the searches gave. */
 struct demo_figures {
     uint64_t *nearest; /* query_count: id of the nearest */
-    uint64_t *found;   /* query_count x DEMO_K: ids */
+    uint64_t *found; /* query_count x DEMO_K: ids */
     double batched_seconds;
     double single_seconds, p50, p95, p99; /* of single queries */
     size_t single_count;

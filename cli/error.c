@@ -31,7 +31,7 @@ wg_err fail(wg_err err, const char *format, ...)
 
 wg_err fail_library(wg_err err)
 {
-    return fail(err, "%s", wg_message());
+    return fail(err, "%s", err == WG_ECANCELLED ? "interrupted" : wg_message());
 }
 
 wg_err fail_errno(int error, const char *what)

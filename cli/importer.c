@@ -4,36 +4,16 @@
 #include "cli/progress.h"
 #include "cli/text.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { BATCH_BYTES = 16 << 20, BATCH_ROOM_MIN = 1000, BATCH_ROOM_MAX = 65536, PLACE_SIZE = 512 };
+enum { BATCH_BYTES = 16 << 20, BATCH_ROOM_MIN = 1000, BATCH_ROOM_MAX = 65536 };
 
 size_t import_batch_room(size_t dim)
 {
     size_t room = BATCH_BYTES / (dim * sizeof(float));
     if (room < BATCH_ROOM_MIN) return BATCH_ROOM_MIN;
     return room < BATCH_ROOM_MAX ? room : BATCH_ROOM_MAX;
-}
-
-/* The library counts within the batch; people count within the file. */
-static wg_err explain(const struct import *import, const struct point_batch *batch, wg_err err)
-{
-    char place[PLACE_SIZE];
-    size_t dim = batch->dim;
-    fail_library(err);
-    if (err != WG_EINVAL) return err;
-    for (size_t i = 0; i < batch->count * dim; i++) {
-        float x = batch->vectors[i];
-        if (fabsf(x) <= WG_COMPONENT_MAX) continue;
-        reader_place(import->reader, batch, i / dim, place, sizeof place);
-        const char *what = isnan(x) ? "a NaN" : isinf(x) ? "an infinity" : "too large a number";
-        return fail(err, "%s has %s (%g) in component %zu, expected at most %g in magnitude", place,
-                    what, (double)x, i % dim, (double)WG_COMPONENT_MAX);
-    }
-    reader_place(import->reader, batch, 0, place, sizeof place);
-    return fail(err, "%s and the %zu behind it: %s", place, batch->count - 1, fail_message());
 }
 
 static wg_err write_batch(const struct import *import, struct point_batch *points)
@@ -48,7 +28,7 @@ static wg_err write_batch(const struct import *import, struct point_batch *point
         for (size_t i = 0; i < points->count; i++)
             points->payloads[i] = import->payload(import->user, points->places[i]);
     wg_err err = wg_collection_upsert(import->collection, points->dim, &batch);
-    return err == WG_OK ? WG_OK : explain(import, points, err);
+    return err == WG_OK ? WG_OK : reader_explain(import->reader, points, err);
 }
 
 static double fraction_of(const struct import *import)

@@ -10,7 +10,7 @@ struct import {
     struct reader *reader; /* its dimension is the collection's */
     size_t batch_room;     /* points written at once */
     uint64_t limit;        /* points to import at most; UINT64_MAX: all */
-    /* Where set, gives each row its payload; the text lives until the next call. */
+    /* Where set, gives each row its payload; the text outlives the import. */
     const char *(*payload)(void *user, uint64_t row);
     void *user;
     uint64_t done; /* out, also after a failure: points imported */

@@ -102,12 +102,10 @@ int main(int argc, char **argv)
                           : fail_hint(fail(WG_EINVAL, "no command given"),
                                       "\"waggle help\" lists the commands");
     if (command) snprintf(program, sizeof program, "waggle %s", command->name);
-    int code = fail_exit_code(err);
+    if (err == WG_OK)
+        err = output_finish();
+    else
+        fflush(stdout); /* the results come before what is wrong with them */
     if (err != WG_OK) fail_print(program, common.json, err);
-    wg_err flushed = output_finish();
-    if (flushed != WG_OK && err == WG_OK) {
-        fail_print(program, common.json, flushed);
-        code = fail_exit_code(flushed);
-    }
-    return code;
+    return fail_exit_code(err);
 }

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <threads.h>
 
-enum { READ_THREADS_MAX = 256, READ_LANES = 8 };
+enum { READ_THREADS_MAX = 256, READ_LANES = 8, READ_SIZE_MIN = 32 << 20 };
 
 static int compare(const void *a, const void *b)
 {
@@ -68,7 +68,7 @@ uint64_t measure_peak_memory(void)
 /* One thread's share; lanes, so that no addition waits for the one before it. */
 struct part {
     const uint64_t *words;
-    size_t count;
+    size_t count, passes;
     uint64_t sum; /* read by nobody, but the compiler does not know */
 };
 
@@ -76,8 +76,10 @@ static int read_part(void *argument)
 {
     struct part *part = argument;
     uint64_t lanes[READ_LANES] = { 0 };
-    for (size_t i = 0; i + READ_LANES <= part->count; i += READ_LANES)
-        for (size_t lane = 0; lane < READ_LANES; lane++) lanes[lane] += part->words[i + lane];
+    for (size_t pass = 0; pass < part->passes; pass++)
+        for (size_t i = 0; i + READ_LANES <= part->count; i += READ_LANES)
+            for (size_t lane = 0; lane < READ_LANES; lane++)
+                lanes[lane] += part->words[i + lane] ^ pass; /* so that no pass is left out */
     for (size_t lane = 0; lane < READ_LANES; lane++) part->sum += lanes[lane];
     return 0;
 }
@@ -87,15 +89,15 @@ double measure_read(const void *bytes, size_t size, unsigned threads)
     static struct part parts[READ_THREADS_MAX];
     thrd_t handles[READ_THREADS_MAX];
     if (threads > READ_THREADS_MAX) threads = READ_THREADS_MAX;
-    size_t share = size / sizeof(uint64_t) / threads;
+    size_t share = size / sizeof(uint64_t) / threads, passes = READ_SIZE_MIN / size + 1;
     unsigned started = 1;
     for (unsigned i = 0; i < threads; i++)
-        parts[i] = (struct part){ .words = (const uint64_t *)bytes + i * share, .count = share };
+        parts[i] = (struct part){ (const uint64_t *)bytes + i * share, share, passes, 0 };
     double start = clock_seconds();
     while (started < threads &&
            thrd_create(&handles[started], read_part, &parts[started]) == thrd_success)
         started++;
     read_part(&parts[0]);
     for (unsigned i = 1; i < started; i++) thrd_join(handles[i], NULL);
-    return started == threads ? clock_seconds() - start : 0;
+    return started == threads ? (clock_seconds() - start) / (double)passes : 0;
 }

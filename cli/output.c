@@ -6,10 +6,11 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { CELL_SIZE_MAX = 1024, COLUMN_MAX = 16 };
+enum { CELL_SIZE_MAX = 1024, COLUMN_MAX = 16, GAP = 2, CELL_COLUMNS_MIN = 10 };
 
 static int write_error; /* errno of the first write that failed; 0: none did */
 
@@ -82,15 +83,38 @@ void table_add(struct table *table, const char *format, ...)
     table->cells[table->cell_count++] = cell;
 }
 
-static void print_cell(const struct table *table, size_t column, const char *text, size_t width)
+/* Bytes of text that are at most so many columns. */
+static size_t size_of_columns(const char *text, size_t columns)
 {
-    int blanks = (int)(width - text_width(text));
-    bool last = column + 1 == table->column_count;
-    if (table->alignment[column] == 'r')
-        output_print("%*s%s", blanks, "", text);
+    size_t at = 0;
+    for (; text[at]; at++)
+        if ((text[at] & 0xc0) != 0x80 && columns-- == 0) break;
+    return at;
+}
+
+static void print_last(const char *text, size_t blanks, size_t columns)
+{
+    output_print("%*s", (int)blanks, "");
+    if (text_width(text) <= columns || columns < CELL_COLUMNS_MIN)
+        output_print("%s\n", text);
     else
-        output_print("%s%*s", text, last ? 0 : blanks, "");
-    output_print(last ? "\n" : "  ");
+        output_print("%.*s...\n", (int)size_of_columns(text, columns - 3), text);
+}
+
+/* The last cell is cut where the line would be longer than columns. */
+static void print_row(const struct table *table, const char *const *cells, const size_t *widths,
+                      size_t columns)
+{
+    size_t last = table->column_count - 1;
+    for (size_t i = 0; i <= last; i++) {
+        size_t blanks = widths[i] - text_width(cells[i]);
+        size_t before = table->alignment[i] == 'r' ? blanks : 0;
+        if (i == last)
+            print_last(cells[i], before, columns);
+        else
+            output_print("%*s%s%*s", (int)before, "", cells[i], (int)(blanks - before + GAP), "");
+        columns -= columns > widths[i] + GAP ? widths[i] + GAP : columns;
+    }
 }
 
 static void measure(const struct table *table, size_t *widths)
@@ -103,14 +127,6 @@ static void measure(const struct table *table, size_t *widths)
     }
 }
 
-static void print_titles(const struct table *table, const size_t *widths)
-{
-    output_print("%s", output_style(STYLE_FAINT));
-    for (size_t i = 0; i < table->column_count; i++)
-        print_cell(table, i, table->titles[i], widths[i]);
-    output_print("%s", output_style(STYLE_PLAIN));
-}
-
 void table_clear(struct table *table)
 {
     for (size_t i = 0; i < table->cell_count; i++) heap_free(&table->cells[i]);
@@ -121,11 +137,14 @@ void table_clear(struct table *table)
 void table_print(struct table *table)
 {
     size_t widths[COLUMN_MAX];
+    size_t columns = terminal_is(stdout) ? terminal_columns(stdout) : SIZE_MAX;
     measure(table, widths);
-    if (table->titles) print_titles(table, widths);
-    for (size_t i = 0; i < table->cell_count; i++) {
-        size_t column = i % table->column_count;
-        print_cell(table, column, table->cells[i], widths[column]);
+    if (table->titles) {
+        output_print("%s", output_style(STYLE_FAINT));
+        print_row(table, table->titles, widths, columns);
+        output_print("%s", output_style(STYLE_PLAIN));
     }
+    for (size_t i = 0; i < table->cell_count; i += table->column_count)
+        print_row(table, (const char *const *)table->cells + i, widths, columns);
     table_clear(table);
 }

@@ -1,16 +1,19 @@
 #include "cli/reader.h"
 
+#include "cli/id.h"
 #include "cli/reader_format.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FORMATS "npy, fvecs, bvecs, idx or jsonl"
 
 static const struct reader_format *const formats[] = { &format_npy, &format_fvecs, &format_bvecs,
                                                        &format_idx, &format_jsonl };
-enum { FORMAT_COUNT = sizeof formats / sizeof *formats, SKIP_ROWS = 4096 };
+enum { FORMAT_COUNT = sizeof formats / sizeof *formats, SKIP_ROWS = 4096, PLACE_SIZE = 512 };
 
 void point_batch_init(struct point_batch *batch, size_t room, size_t dim)
 {
@@ -217,4 +220,70 @@ void reader_place(const struct reader *reader, const struct point_batch *batch, 
 {
     snprintf(text, room, reader->format->counts_lines ? "%s:%llu" : "%s: row %llu",
              source_name(&reader->source), (unsigned long long)batch->places[i]);
+}
+
+static bool explain_component(const struct reader *reader, const struct point_batch *batch)
+{
+    char place[PLACE_SIZE];
+    for (size_t i = 0; i < batch->count * batch->dim; i++) {
+        float x = batch->vectors[i];
+        if (fabsf(x) <= WG_COMPONENT_MAX) continue;
+        reader_place(reader, batch, i / batch->dim, place, sizeof place);
+        if (isnan(x))
+            fail(WG_EINVAL, "%s has a NaN in component %zu, expected numbers", place,
+                 i % batch->dim);
+        else
+            fail(WG_EINVAL, "%s has %g in component %zu, expected at most %g in magnitude", place,
+                 (double)x, i % batch->dim, (double)WG_COMPONENT_MAX);
+        return true;
+    }
+    return false;
+}
+
+/* Any order will do that puts equal ids together. */
+static int compare_ids(const void *a, const void *b)
+{
+    const wg_id *x = *(const wg_id *const *)a, *y = *(const wg_id *const *)b;
+    int order = (x->type > y->type) - (x->type < y->type);
+    if (order == 0 && x->type == WG_ID_NUMBER)
+        order = (x->as.number > y->as.number) - (x->as.number < y->as.number);
+    if (order == 0 && x->type == WG_ID_UUID)
+        order = memcmp(x->as.uuid, y->as.uuid, sizeof x->as.uuid);
+    if (order == 0 && x->type == WG_ID_STRING) {
+        order = (x->size > y->size) - (x->size < y->size);
+        if (order == 0) order = memcmp(x->as.string, y->as.string, x->size);
+    }
+    return order;
+}
+
+static bool explain_twice(const struct reader *reader, const struct point_batch *batch)
+{
+    const wg_id **sorted = NULL;
+    char first[PLACE_SIZE], second[PLACE_SIZE], id[WG_ID_TEXT_SIZE];
+    size_t i = 1;
+    heap_resize(&sorted, batch->count);
+    for (size_t at = 0; at < batch->count; at++) sorted[at] = &batch->ids[at];
+    qsort(sorted, batch->count, sizeof *sorted, compare_ids);
+    while (i < batch->count && compare_ids(&sorted[i - 1], &sorted[i]) != 0) i++;
+    bool twice = i < batch->count;
+    if (twice) {
+        size_t one = (size_t)(sorted[i - 1] - batch->ids), two = (size_t)(sorted[i] - batch->ids);
+        reader_place(reader, batch, one < two ? one : two, first, sizeof first);
+        reader_place(reader, batch, one < two ? two : one, second, sizeof second);
+        fail(WG_EINVAL, "%s has the id %s, which %s has too: once in a batch is allowed", second,
+             id_text(&batch->ids[one], id), first);
+    }
+    heap_free(&sorted);
+    return twice;
+}
+
+wg_err reader_explain(const struct reader *reader, const struct point_batch *batch, wg_err err)
+{
+    char place[PLACE_SIZE];
+    fail_library(err);
+    if (err != WG_EINVAL || explain_component(reader, batch) || explain_twice(reader, batch))
+        return err;
+    reader_place(reader, batch, 0, place, sizeof place);
+    return fail(err, "%s, or one of the %zu behind it: %s", place, batch->count - 1,
+                fail_message());
 }

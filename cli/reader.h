@@ -46,3 +46,7 @@ WG_CHECKED wg_err reader_skip(struct reader *reader, uint64_t count);
 /* Where a point of the batch was, as messages say it: "a.npy: row 17", "a.jsonl:18". */
 void reader_place(const struct reader *reader, const struct point_batch *batch, size_t i,
                   char *text, size_t room);
+
+/* Takes over the failure of a call of the library that was given the batch, and returns err. The
+ * library counts within the batch; this says where in the file, where it can be found out. */
+wg_err reader_explain(const struct reader *reader, const struct point_batch *batch, wg_err err);

@@ -45,7 +45,7 @@ wg_err session_open_store(struct session *session, enum session_mode mode)
     wg_err err = wg_store_open(session->context, common.store, &params, &session->store);
     if (err == WG_OK) return WG_OK;
     fail_library(err);
-    if (err == WG_ENOTFOUND)
+    if (err == WG_ENOTFOUND && mode != SESSION_CREATE)
         fail_hint(err, "\"waggle create\" makes a store; --store DIR names another one");
     return err;
 }

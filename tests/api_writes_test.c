@@ -50,7 +50,6 @@ static int open_collection(void **state)
     must_ok(wg_collection_open(store, "docs", &collection));
     wg_batch batch = fine_batch();
     must_ok(wg_collection_upsert(collection, DIM, &batch));
-    content = content_fingerprint(collection);
     return 0;
 }
 
@@ -62,6 +61,13 @@ static int close_collection(void **state)
     uint64_t problems = content_problems(context, folder);
     wg_context_destroy(&context);
     return problems > 0;
+}
+
+static int remember_content(void **state)
+{
+    (void)state;
+    content = content_fingerprint(collection);
+    return 0;
 }
 
 #define assert_unchanged() assert_true(content_fingerprint(collection) == content)
@@ -247,7 +253,7 @@ static void test_deep_nesting(void **state)
         char *fine = nested(20, brackets[i][0], brackets[i][1]);
         assert_ok(wg_collection_set_payload(collection, ids, 1, fine, NULL));
         free(fine);
-        content = content_fingerprint(collection);
+        assert_int_equal(remember_content(state), 0);
     }
 }
 
@@ -255,8 +261,8 @@ static void test_struct_size_of_a_batch(void **state)
 {
     (void)state;
     wg_batch batch = fine_batch();
-    static const size_t sizes[] = { 0, 8, sizeof batch - 1, sizeof batch + 4096 };
-    for (size_t i = 0; i < 4; i++) {
+    static const size_t sizes[] = { 0, 7, sizeof batch + 4096 };
+    for (size_t i = 0; i < 3; i++) {
         batch.size = sizes[i];
         assert_refused(WG_EINVAL, "size", wg_collection_upsert(collection, DIM, &batch));
     }
@@ -279,7 +285,6 @@ static void test_counts_of_nothing(void **state)
     assert_int_equal(wg_points_count(points), 0);
     wg_points_destroy(&points);
     assert_int_equal(wg_collection_count(collection), COUNT);
-    content = content_fingerprint(collection);
 }
 
 static void test_wrong_ids_elsewhere(void **state)
@@ -336,7 +341,6 @@ static void test_absent_points(void **state)
     assert_int_equal(touched, 0);
     assert_ok(wg_collection_set_payload(collection, absent, 3, "{\"z\":1}", &touched));
     assert_int_equal(touched, 0);
-    content = content_fingerprint(collection);
 }
 
 static void test_deleting_one_twice(void **state)
@@ -350,7 +354,6 @@ static void test_deleting_one_twice(void **state)
     assert_int_equal(wg_collection_count(collection), COUNT - 2);
     assert_ok(wg_collection_upsert(collection, DIM, &batch));
     assert_int_equal(wg_collection_count(collection), COUNT);
-    content = content_fingerprint(collection);
 }
 
 /* The longest of everything that is allowed comes back as it was. */
@@ -382,7 +385,6 @@ static void test_the_longest_allowed(void **state)
     assert_ok(wg_collection_delete(collection, ids, 1, NULL));
     free(payload);
     free(got);
-    content = content_fingerprint(collection);
 }
 
 /* --- searching --- */
@@ -421,8 +423,8 @@ static void test_search_arguments(void **state)
         params.dim = wrong[i];
         assert_search_refused(WG_EDIM, "19");
     }
-    static const size_t sizes[] = { 0, 8, sizeof params - 1, sizeof params + 4096 };
-    for (size_t i = 0; i < 4; i++) {
+    static const size_t sizes[] = { 0, 7, sizeof params + 4096 };
+    for (size_t i = 0; i < 3; i++) {
         params.size = sizes[i];
         assert_search_refused(WG_EINVAL, "size");
     }
@@ -502,22 +504,22 @@ static void test_read_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wrong_dimension),
-        cmocka_unit_test(test_refused_components),
-        cmocka_unit_test(test_refused_ids),
-        cmocka_unit_test(test_twice_in_a_batch),
-        cmocka_unit_test(test_payloads_that_are_no_objects),
-        cmocka_unit_test(test_deep_nesting),
-        cmocka_unit_test(test_struct_size_of_a_batch),
-        cmocka_unit_test(test_counts_of_nothing),
-        cmocka_unit_test(test_wrong_ids_elsewhere),
-        cmocka_unit_test(test_unknown_parts),
-        cmocka_unit_test(test_absent_points),
-        cmocka_unit_test(test_deleting_one_twice),
-        cmocka_unit_test(test_the_longest_allowed),
-        cmocka_unit_test(test_search_arguments),
-        cmocka_unit_test(test_search_components),
-        cmocka_unit_test(test_read_only),
+        cmocka_unit_test_setup(test_wrong_dimension, remember_content),
+        cmocka_unit_test_setup(test_refused_components, remember_content),
+        cmocka_unit_test_setup(test_refused_ids, remember_content),
+        cmocka_unit_test_setup(test_twice_in_a_batch, remember_content),
+        cmocka_unit_test_setup(test_payloads_that_are_no_objects, remember_content),
+        cmocka_unit_test_setup(test_deep_nesting, remember_content),
+        cmocka_unit_test_setup(test_struct_size_of_a_batch, remember_content),
+        cmocka_unit_test_setup(test_counts_of_nothing, remember_content),
+        cmocka_unit_test_setup(test_wrong_ids_elsewhere, remember_content),
+        cmocka_unit_test_setup(test_unknown_parts, remember_content),
+        cmocka_unit_test_setup(test_absent_points, remember_content),
+        cmocka_unit_test_setup(test_deleting_one_twice, remember_content),
+        cmocka_unit_test_setup(test_the_longest_allowed, remember_content),
+        cmocka_unit_test_setup(test_search_arguments, remember_content),
+        cmocka_unit_test_setup(test_search_components, remember_content),
+        cmocka_unit_test_setup(test_read_only, remember_content),
     };
     return cmocka_run_group_tests(tests, open_collection, close_collection);
 }

@@ -23,7 +23,8 @@ static char path[SCRATCH_PATH_SIZE + 8];
 static struct model model;
 static uint64_t acknowledged_count, in_flight_count;
 
-/* Writes until it is killed, one byte through the pipe for each acknowledged batch. */
+/* Writes until it is killed, through the pipe one byte when the collection is open and one for each
+ * acknowledged batch. */
 static _Noreturn void write_until_killed(uint64_t seed, int acknowledge)
 {
     struct prng prng = { seed };
@@ -34,6 +35,7 @@ static _Noreturn void write_until_killed(uint64_t seed, int acknowledge)
     wg_collection *collection = NULL;
     must_ok(wg_store_open(context, path, NULL, &store));
     must_ok(wg_collection_open(store, "killed", &collection));
+    must(write(acknowledge, "o", 1) == 1, "cannot say that the collection is open");
     for (;;) {
         model_op_make(&prng, BATCH_MAX, &op);
         must_ok(model_op_run(&op, collection, &touched));
@@ -48,9 +50,11 @@ static void wait_us(uint64_t us)
     while (nanosleep(&moment, &moment) != 0 && errno == EINTR);
 }
 
-/* Returns how many batches the child acknowledged before it died. */
+/* Returns how many batches the child acknowledged before it died. Every other moment counts from
+ * the child's beginning, so that opening is hit too, the others from the open collection. */
 static size_t run_and_kill(uint64_t seed, uint64_t moment_us)
 {
+    char opened = 0;
     int ends[2];
     must(pipe(ends) == 0, "no pipe");
     fflush(NULL);
@@ -61,6 +65,7 @@ static size_t run_and_kill(uint64_t seed, uint64_t moment_us)
         write_until_killed(seed, ends[1]);
     }
     close(ends[1]);
+    if (seed % 2) must(read(ends[0], &opened, 1) == 1, "the writer did not begin");
     wait_us(moment_us);
     must(kill(child, SIGKILL) == 0, "cannot kill %d", (int)child);
     int status;
@@ -71,7 +76,7 @@ static size_t run_and_kill(uint64_t seed, uint64_t moment_us)
     char bytes[4096];
     for (ssize_t got; (got = read(ends[0], bytes, sizeof bytes)) > 0;) count += (size_t)got;
     close(ends[0]);
-    return count;
+    return count > 0 && !opened ? count - 1 : count;
 }
 
 /* Brings the model to what the store holds: the acknowledged batches, or those and one more. */

@@ -257,7 +257,7 @@ static void apply_pattern(struct mirror *m, enum pattern pattern)
     size_t count = 0, before = m->row_count;
     uint64_t *ids = allocate(before, sizeof *ids);
     for (size_t r = 0; r < before; r++)
-        if (goes(pattern, r, before)) ids[count++] = m->ids[r];
+        if (m->live[r] && goes(pattern, r, before)) ids[count++] = m->ids[r];
     if (pattern == UPDATED)
         mirror_upsert(m, ids, count, false);
     else

@@ -152,7 +152,8 @@ static void test_against_the_model(void **state)
         play(subjects, op_count);
         assert_int_equal(info_of(&subjects[0]).chain_hash, info_of(&subjects[1]).chain_hash);
         assert_int_equal(info_of(&subjects[0]).sequence, info_of(&subjects[1]).sequence);
-        assert_int_equal(info_of(&subjects[0]).row_count, model.row_count);
+        assert_true(info_of(&subjects[0]).row_count <= model.row_count); /* clear may drop rows */
+        assert_true(info_of(&subjects[0]).row_count >= model_count(&model));
         for (size_t i = 0; i < 2; i++) {
             if (!model_equals(&model, subjects[i].collection, why)) fail_msg("%s", why);
             subject_close(&subjects[i]);

@@ -26,12 +26,12 @@ HEADER_HOME = [  # system header, its homes
     (r'zlib', 'cli/'), (r'cmocka', 'nowhere'), (r'cuda|hip/|vulkan/|webgpu', 'nowhere'),
 ]
 CALL_HOME = [    # call, its homes, what to use instead
-    (r'(m|c|re)alloc|free|strn?dup|posix_memalign|aligned_alloc', 'base/mem.c cli/memory.c',
+    (r'(m|c|re)alloc|free|strn?dup|posix_memalign|aligned_alloc', 'base/mem.c cli/heap.c',
      'mem_resize, mem_free'),
     (r'v?sprintf|strcpy|strcat', 'nowhere', 'snprintf'),
     (r'[dlm]?rand(48)?|s[dr]?rand(48)?|random', 'nowhere', 'prng'),
     (r'getenv|secure_getenv', 'api/ cli/', 'the configuration'),
-    (r'pthread_create|thrd_create', 'os/', 'threads'),
+    (r'pthread_create|thrd_create', 'os/ cli/measure.c', 'threads'),
     (r'abort|exit|_exit', 'cli/', 'an error code'),
 ]
 SYSTEM_MACRO = r'\b(__linux__|__linux|__unix__|__APPLE__|_WIN32|__FreeBSD__|__ANDROID__)\b'

@@ -85,8 +85,8 @@ wg_err wg_collection_upsert(wg_collection *collection, size_t dim, const wg_batc
     wg_batch_init(&b);
     TRY(PARAMS_READ(batch, &b));
     if (dim != c->space.dim)
-        TRY(wg_fail(WG_EDIM, "the vectors have %zu dimensions, the collection has %u", dim,
-                    c->space.dim));
+        TRY(wg_fail(WG_EDIM, "the vectors have %zu dimensions, collection \"%s\" has %u", dim,
+                    c->name, c->space.dim));
     TRY(size_multiply(b.count, dim * sizeof(float), &size));
     TRY(vectors_check(&collection->store->context->kernels, b.vectors, b.count, dim, "vector"));
     TRY(check_payloads(&b));

@@ -5,6 +5,7 @@
 #include "api/vectors.h"
 #include "base/mem.h"
 #include "base/size.h"
+#include "kernel/fpenv.h"
 #include "search/search.h"
 
 #include <math.h>
@@ -50,40 +51,52 @@ static void write_answer(const wg_knn_params *p, const struct search_answer *ans
         }
 }
 
-wg_err wg_knn(wg_context *context, const wg_knn_params *params, uint64_t *found_rows,
-              float *found_scores)
+/* p was checked. */
+static wg_err run(wg_context *context, const wg_knn_params *p, uint64_t *found_rows,
+                  float *found_scores)
 {
     wg_err err = WG_OK;
-    wg_knn_params p;
     struct source source = { 0 };
     struct search *search = NULL;
     struct search_answer answer;
     float *rows = NULL, *queries = NULL;
-    wg_knn_params_init(&p);
-    TRY(PARAMS_READ(params, &p));
-    TRY(check(context, &p));
     struct search_request request = {
         .source = &source,
-        .metric = metric_of(p.metric),
-        .queries = p.queries,
-        .query_count = p.query_count,
-        .k = p.k,
-        .stop = stop_of(p.timeout_ms, p.cancel),
+        .metric = metric_of(p->metric),
+        .queries = p->queries,
+        .query_count = p->query_count,
+        .k = p->k,
+        .stop = stop_of(p->timeout_ms, p->cancel),
     };
-    if (p.metric == WG_COSINE) {
-        TRY(normalized_copy(p.rows, p.row_count, p.dim, &rows));
-        TRY(normalized_copy(p.queries, p.query_count, p.dim, &queries));
+    if (p->metric == WG_COSINE) {
+        TRY(normalized_copy(p->rows, p->row_count, p->dim, &rows));
+        TRY(normalized_copy(p->queries, p->query_count, p->dim, &queries));
         request.queries = queries;
     }
-    TRY(source_init(device_set_cpu(context->devices), p.dim, &source));
-    TRY(source_append(&source, rows ? rows : p.rows, p.row_count));
+    TRY(source_init(device_set_cpu(context->devices), p->dim, &source));
+    TRY(source_append(&source, rows ? rows : p->rows, p->row_count));
     TRY(search_create(context->devices, &search));
     TRY(search_run(search, &request, &answer));
-    write_answer(&p, &answer, found_rows, found_scores);
+    write_answer(p, &answer, found_rows, found_scores);
 out:
     search_destroy(&search);
     source_fini(&source);
     mem_free(&rows);
     mem_free(&queries);
+    return err;
+}
+
+wg_err wg_knn(wg_context *context, const wg_knn_params *params, uint64_t *found_rows,
+              float *found_scores)
+{
+    wg_err err = WG_OK;
+    wg_knn_params p;
+    wg_knn_params_init(&p);
+    TRY(PARAMS_READ(params, &p));
+    TRY(check(context, &p));
+    struct fp_env env = fp_env_enter();
+    err = run(context, &p, found_rows, found_scores);
+    fp_env_leave(env);
+out:
     return err;
 }

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "base/size.h"
+#include "kernel/fpenv.h"
 #include "os/machine.h"
 #include "search/search.h"
 #include "store/read.h"
@@ -65,8 +66,8 @@ static wg_err check(const wg_searcher *s, const wg_search_params *p)
     uint32_t dim = s->collection->collection->space.dim;
     size_t size;
     if (p->dim != dim)
-        return wg_fail(WG_EDIM, "the queries have %zu dimensions, the collection has %u", p->dim,
-                       dim);
+        return wg_fail(WG_EDIM, "the queries have %zu dimensions, collection \"%s\" has %u", p->dim,
+                       s->collection->collection->name, dim);
     if (p->k == 0) return wg_fail(WG_EINVAL, "k is 0; expected at least 1");
     if (p->with & ~(unsigned)(WG_WITH_VECTOR | WG_WITH_PAYLOAD))
         return wg_fail(WG_EINVAL, "with is %u; expected a sum of 1 (vector) and 2 (payload)",
@@ -184,7 +185,9 @@ wg_err wg_searcher_run(wg_searcher *s, const wg_search_params *params)
     view_release(&s->view);
     wg_search_params_init(&p);
     TRY(PARAMS_READ(params, &p));
-    TRY(run(s, &p));
+    struct fp_env env = fp_env_enter();
+    err = run(s, &p);
+    fp_env_leave(env);
 out:
     return err;
 }

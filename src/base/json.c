@@ -44,12 +44,38 @@ out:
     return err;
 }
 
+static size_t digits_at(const char *text)
+{
+    return strspn(text, "0123456789");
+}
+
+/* Bytes of the number at text, by JSON's grammar; 0: it is none. */
+static size_t number_length(const char *text, bool *is_integer)
+{
+    size_t i = text[0] == '-', digits = digits_at(text + i);
+    bool fine = digits == 1 || (digits > 1 && text[i] != '0');
+    i += digits;
+    *is_integer = text[i] != '.' && text[i] != 'e' && text[i] != 'E';
+    if (text[i] == '.') {
+        digits = digits_at(text + i + 1);
+        fine = fine && digits > 0;
+        i += 1 + digits;
+    }
+    if (text[i] == 'e' || text[i] == 'E') {
+        i += text[i + 1] == '-' || text[i + 1] == '+' ? 2 : 1;
+        digits = digits_at(text + i);
+        fine = fine && digits > 0;
+        i += digits;
+    }
+    return fine ? i : 0;
+}
+
 /* Behind the number that begins at text[at]. The text ends with a 0, so strtod stops in time. */
 static wg_err pass_number(const char *text, size_t *at)
 {
-    size_t length = strspn(text + *at, "+-.0123456789eE");
-    bool is_integer = strcspn(text + *at, ".eE") >= length;
-    errno = 0;
+    bool is_integer;
+    size_t length = number_length(text + *at, &is_integer);
+    if (length == 0) return wg_fail(WG_EINVAL, "byte %zu: not a number as JSON writes it", *at);
     if (!is_integer && !isfinite(strtod(text + *at, NULL)))
         return wg_fail(WG_EINVAL, "byte %zu: a number beyond the range of a double", *at);
     errno = 0;

@@ -72,7 +72,7 @@ static float random_component(void)
 }
 
 /* One way for all of a problem, so that a score made of nothing else occurs. */
-enum way { MIXED, MIXED_TOO, TIES, DENORMAL, LARGEST, MINUS_ZERO, WAY_COUNT };
+enum way { MIXED, MIXED_AGAIN, TIES, DENORMAL, LARGEST, MINUS_ZERO, WAY_COUNT };
 
 static void fill(float *x, size_t count, enum way way, float sign)
 {
@@ -159,11 +159,11 @@ static void compare(const struct subject *s, const void *want, const void *got, 
         float value[2];
         memcpy(&bits[0], w, 4), memcpy(&bits[1], g, 4);
         memcpy(&value[0], w, 4), memcpy(&value[1], g, 4);
-        printf("%s %s, dim %zu, %zu x %zu%s, seed %u: result %zu is %a (0x%08x), "
-               "the C tier gives %a (0x%08x)\n",
+        printf("%s %s, dim %zu, %zu x %zu%s, seed %u: result %zu is 0x%x (as a score %a), "
+               "the C tier gives 0x%x (%a)\n",
                s->tier, s->kernel, s->dim, s->query_count, s->row_count,
-               hostile ? ", from a hostile host" : "", seed, i, (double)value[1], (unsigned)bits[1],
-               (double)value[0], (unsigned)bits[0]);
+               hostile ? ", from a hostile host" : "", seed, i, (unsigned)bits[1], (double)value[1],
+               (unsigned)bits[0], (double)value[0]);
         exit(1);
     }
 }
@@ -295,9 +295,10 @@ static void check_known_scores(const char *tier, const struct kernels *k)
     expect(k->l2(a, b, 3) == 38, tier, "l2 of (1 2 3) and (4 0 8) is not 38");
     expect(k->l1(a, b, 3) == 10, tier, "l1 of (1 2 3) and (4 0 8) is not 10");
     expect(k->chebyshev(a, b, 3) == 5, tier, "chebyshev of (1 2 3) and (4 0 8) is not 5");
-    expect(k->dot(x, ones, 17) == 0x1p24f + 2, tier, "lane 4 takes in lane 12 before lane 0 it");
+    expect(k->dot(x, ones, 17) == 0x1p24f + 2, tier,
+           "lane 0 takes in lane 4 before that has lane 12");
     x[4] = 0, x[12] = 0, x[16] = 1, x[8] = 1;
-    expect(k->dot(x, ones, 17) == 0x1p24f, tier, "element 16 belongs to lane 0, not to lane 8");
+    expect(k->dot(x, ones, 17) == 0x1p24f, tier, "element 16 is not added to lane 0");
     float f[17] = { -1, [16] = 1 + 0x1p-12f }, g[17] = { 1, [16] = 1 + 0x1p-12f };
     expect(k->dot(f, g, 17) == 0x1p-11f + 0x1p-24f, tier, "dot rounds its products");
 }
@@ -315,6 +316,17 @@ static void check_known_positions(const char *tier, const struct kernels *k)
     const float x[] = { WG_COMPONENT_MAX, -WG_COMPONENT_MAX, 0, NAN, INFINITY };
     expect(k->find_refused(x, 3) == 3, tier, "find_refused finds one among allowed components");
     expect(k->find_refused(x, 5) == 3, tier, "find_refused does not find the NaN");
+}
+
+static void check_no_hole(enum cpu_tier tier, const struct kernels *k)
+{
+    struct kernels under;
+    if (tier == CPU_C) return;
+    kernels_init(&under, tier - 1);
+#define X(type, name) \
+    expect(k->name != under.name, cpu_tier_name(tier), #name " is that of the tier below");
+    KERNELS(X)
+#undef X
 }
 
 /* Were this to hold without fp_env_enter, the hostile rounds would show nothing. */
@@ -343,7 +355,8 @@ static bool processor_has(enum cpu_tier tier)
     case CPU_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case CPU_AVX512:
         return processor_has(CPU_AVX2) && __builtin_cpu_supports("avx512f") &&
-               __builtin_cpu_supports("avx512dq");
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512vl");
 #else
     case CPU_AVX2:
     case CPU_AVX512: return false;
@@ -358,6 +371,7 @@ static void check_tier(enum cpu_tier tier, const struct kernels *c)
     const char *name = cpu_tier_name(tier);
     struct kernels k;
     kernels_init(&k, tier);
+    check_no_hole(tier, &k);
     check_known_scores(name, &k);
     check_known_positions(name, &k);
     for (int round = 0; round < ROUNDS; round++) check_round(name, c, &k);

@@ -118,35 +118,39 @@ static bool has_mask_of(const struct residency *r, const struct source *source)
     return !source->masked || r->mask_moment == source->moment;
 }
 
-/* With use held for reading; a mask that is not the source's is replaced, once. */
-static bool settle_mask(struct residency *r, const struct source *source)
+/* With use held for reading, which it lets go of and takes again to replace a mask that is not the
+ * source's. */
+static wg_err settle_mask(struct residency *r, const struct source *source)
 {
-    if (has_mask_of(r, source)) return true;
+    wg_err err = WG_OK;
+    if (has_mask_of(r, source)) return WG_OK;
     rwlock_unlock(&r->use);
     rwlock_write(&r->use);
-    if (serves(r, source) && !has_mask_of(r, source))
-        (void)!replace_mask(r, source); /* noted by the slot; the CPU answers this one */
+    if (serves(r, source) && !has_mask_of(r, source)) err = replace_mask(r, source);
     rwlock_unlock(&r->use);
     rwlock_read(&r->use);
-    return serves(r, source) && has_mask_of(r, source);
+    return err;
 }
 
-void residency_lease(struct residency *r, const struct source *source, struct lease *out)
+wg_err residency_lease(struct residency *r, const struct source *source, struct lease *out)
 {
     *out = (struct lease){ 0 };
     struct slot *preferred = device_set_choose(r->devices, &out->reason);
-    if (preferred == device_set_cpu(r->devices)) return;
+    if (preferred == device_set_cpu(r->devices)) return WG_OK;
     rwlock_read(&r->use);
     uint64_t covered = atomic_load(&r->covered);
-    if (serves(r, source) && covered > 0 && settle_mask(r, source)) {
+    wg_err err = serves(r, source) && covered > 0 ? settle_mask(r, source) : WG_OK;
+    if (err == WG_OK && serves(r, source) && covered > 0 && has_mask_of(r, source)) {
         out->slot = r->slot;
         out->rows = r->rows;
         out->mask = source->masked ? r->mask : NULL;
         out->row_end = covered < source->row_count ? covered : source->row_count;
-        return; /* holding use */
+        return WG_OK; /* holding use */
     }
     rwlock_unlock(&r->use);
     out->reason = "no rows are on the other device yet";
+    if (err != WG_OK) slot_count_fallback(preferred);
+    return err;
 }
 
 void residency_return(struct residency *r, struct lease *lease)

@@ -23,6 +23,8 @@ struct lease {
     const char *reason; /* for the slot, or for the CPU; static */
 };
 
-/* Never waits for an upload. */
-void residency_lease(struct residency *residency, const struct source *source, struct lease *out);
+/* Never waits for an upload. An error is the device's own, and then out leases nothing; it
+ * counts as a fallback, for the CPU can still answer. */
+WG_CHECKED wg_err residency_lease(struct residency *residency, const struct source *source,
+                                  struct lease *out);
 void residency_return(struct residency *residency, struct lease *lease);

@@ -24,6 +24,7 @@ struct plan {
     struct lease lease;
     size_t k;
     struct slot *cpu;
+    bool lost_before; /* the device failed before its scan began */
 };
 
 wg_err search_create(struct device_set *devices, struct search **out)
@@ -170,6 +171,7 @@ static wg_err execute(struct search *search, const struct plan *plan, struct sea
         .k = plan->k,
         .slot = plan->cpu,
         .reason = plan->lease.reason,
+        .fell_back = plan->lost_before,
     };
     if (plan->lease.slot) {
         TRY(scan_on_both(search, plan, &answer.fell_back));
@@ -203,8 +205,11 @@ wg_err search_run(struct search *search, const struct search_request *request,
                                        .reason = "there is nothing to search" };
         return stop_check(&request->stop);
     }
-    if (request->residency) residency_lease(request->residency, request->source, &plan.lease);
-    wg_err err = execute(search, &plan, out);
+    wg_err err = WG_OK;
+    if (request->residency) err = residency_lease(request->residency, request->source, &plan.lease);
+    plan.lost_before = err != WG_OK;
+    if (plan.lost_before && !should_fall_back(search, err)) return err;
+    err = execute(search, &plan, out);
     if (request->residency) residency_return(request->residency, &plan.lease);
     return err;
 }

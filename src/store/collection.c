@@ -237,8 +237,8 @@ static bool sweep_file(void *user, const char *name)
     return true;
 }
 
-wg_err collection_open(const struct store_host *host, const char *folder, bool read_only,
-                       struct collection **out)
+wg_err collection_open(const struct store_host *host, const char *name, const char *folder,
+                       bool read_only, struct collection **out)
 {
     wg_err err = WG_OK;
     struct collection *c = NULL;
@@ -246,6 +246,7 @@ wg_err collection_open(const struct store_host *host, const char *folder, bool r
     *c = (struct collection){ .host = host, .read_only = read_only };
     mutex_init(&c->writer);
     mutex_init(&c->publish);
+    TRY(path_join(name, "", &c->name));
     TRY(path_join(folder, "", &c->folder));
     TRY(collection_db_open(folder, read_only, &c->db));
     TRY(load(c));
@@ -268,6 +269,7 @@ void collection_close(struct collection **collection)
     mutex_fini(&c->publish);
     mutex_fini(&c->writer);
     mem_free(&c->folder);
+    mem_free(&c->name);
     mem_free(collection);
 }
 

@@ -26,7 +26,7 @@ struct store_host {
 
 struct collection {
     const struct store_host *host;
-    char *folder;
+    char *name, *folder;
     bool read_only;
     struct space_record space;
     struct db *db;
@@ -40,8 +40,8 @@ struct collection {
 
 /* Makes the files of an empty collection in a folder that does not exist yet. */
 WG_CHECKED wg_err collection_create(const char *folder, const struct space_record *space);
-WG_CHECKED wg_err collection_open(const struct store_host *host, const char *folder, bool read_only,
-                                  struct collection **out);
+WG_CHECKED wg_err collection_open(const struct store_host *host, const char *name,
+                                  const char *folder, bool read_only, struct collection **out);
 /* No search and no view of it is left. */
 void collection_close(struct collection **collection);
 

@@ -16,6 +16,13 @@ static struct segment *last_segment(const struct commit *commit)
     return commit->segment_count > 0 ? commit->segments[commit->segment_count - 1] : NULL;
 }
 
+/* The base's last segment, that rows are appended to while it has room. */
+static struct segment *open_segment(const struct commit *commit)
+{
+    const struct view *base = commit->base;
+    return base->segment_count > 0 ? base->segments[base->segment_count - 1] : NULL;
+}
+
 static wg_err copy_base(struct commit *commit)
 {
     wg_err err = WG_OK;
@@ -41,12 +48,10 @@ wg_err commit_begin(struct collection *c, struct commit *out)
                        c->folder);
     commit.record = commit.base->commit;
     commit.record.sequence++;
+    const struct segment *open = open_segment(&commit);
+    commit.rows_before = open ? open->row_count : 0;
+    commit.strings_before = open ? open->strings_size : 0;
     TRY(copy_base(&commit));
-    const struct segment *last = last_segment(&commit);
-    if (last) {
-        commit.rows_before = last->row_count;
-        commit.strings_before = last->strings_size;
-    }
     TRY(db_write_begin(c->db, &commit.txn));
     *out = commit;
     return WG_OK;
@@ -83,8 +88,8 @@ void commit_abort(struct commit *commit)
     size_t kept = commit->cleared ? 0 : commit->base->segment_count;
     for (size_t i = kept; i < commit->segment_count; i++)
         commit->segments[i]->doomed = !commit->collection->broken;
-    if (commit->base->segment_count > 0) {
-        struct segment *open = commit->base->segments[commit->base->segment_count - 1];
+    struct segment *open = open_segment(commit);
+    if (open) {
         open->row_count = commit->rows_before;
         open->strings_size = commit->strings_before;
     }

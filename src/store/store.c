@@ -18,7 +18,6 @@ static const char folder_prefix[] = "c-";
 
 /* A collection that somebody uses. */
 struct opened {
-    char *name;
     struct collection *collection;
     size_t user_count;
 };
@@ -348,7 +347,7 @@ out:
 static struct opened *find_opened(struct store *store, const char *name)
 {
     for (size_t i = 0; i < store->opened_count; i++)
-        if (strcmp(store->opened[i].name, name) == 0) return &store->opened[i];
+        if (strcmp(store->opened[i].collection->name, name) == 0) return &store->opened[i];
     return NULL;
 }
 
@@ -409,25 +408,20 @@ out:
     return err;
 }
 
-static wg_err open_locked(struct store *store, const char *name, struct opened *out)
+static wg_err open_locked(struct store *store, const char *name, struct collection **out)
 {
     wg_err err = WG_OK;
     struct db_txn txn = { 0 };
-    struct opened opened = { .user_count = 1 };
     char *folder = NULL;
     uint64_t number;
     bool found;
     TRY(db_read_begin(store->registry, &txn));
     TRY(find_number(&txn, name, &found, &number));
     if (!found) TRY(fail_missing(store, name));
-    TRY(path_join(name, "", &opened.name));
     TRY(store_collection_folder(store, number, &folder));
-    TRY(collection_open(&store->host, folder, store->read_only, &opened.collection));
-    *out = opened;
-    opened.name = NULL; /* moved */
+    TRY(collection_open(&store->host, name, folder, store->read_only, out));
 out:
     db_abort(&txn);
-    mem_free(&opened.name);
     mem_free(&folder);
     return err;
 }
@@ -436,14 +430,14 @@ static wg_err take_locked(struct store *store, const char *name, struct collecti
 {
     wg_err err = WG_OK;
     struct opened *opened = find_opened(store, name);
-    if (opened) {
-        opened->user_count++;
-    } else {
+    if (!opened) {
+        struct collection *collection;
         TRY(mem_resize(&store->opened, store->opened_count + 1));
-        opened = &store->opened[store->opened_count];
-        TRY(open_locked(store, name, opened));
-        store->opened_count++;
+        TRY(open_locked(store, name, &collection));
+        opened = &store->opened[store->opened_count++];
+        *opened = (struct opened){ .collection = collection };
     }
+    opened->user_count++;
     *out = opened->collection;
 out:
     return err;
@@ -465,7 +459,6 @@ void store_give_back(struct store *store, struct collection **collection)
     struct opened *opened = &store->opened[i];
     if (--opened->user_count == 0) {
         collection_close(&opened->collection);
-        mem_free(&opened->name);
         *opened = store->opened[--store->opened_count];
     }
     mutex_unlock(&store->mutex);

@@ -275,6 +275,7 @@ static void merge_query(void *arg, size_t query, size_t worker)
 {
     (void)worker;
     struct run *run = arg;
+    struct fp_env env = fp_env_enter();
     const struct scan_scratch *s = run->scratch;
     struct topk *into = &s->benches[0].tops[query];
     for (size_t w = 1; w < pool_thread_count(run->host->pool); w++) {
@@ -283,6 +284,7 @@ static void merge_query(void *arg, size_t query, size_t worker)
     }
     topk_sort(into);
     write_found(run, into, query);
+    fp_env_leave(env);
 }
 
 static size_t blocks_of(uint64_t row_count, size_t block_rows)

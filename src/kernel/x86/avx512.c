@@ -1,4 +1,6 @@
-/* Sixteen lanes are one register. This file alone is built with -mavx512f -mavx512dq. */
+/* Sixteen lanes are one register. This file alone is built with -mavx512f -mavx512dq (for shuffles
+ * and extracts of quarters), and with -mavx512bw -mavx512vl, which it does not need by name but
+ * leaves to the compiler: the tier asks the processor for all four. */
 #include "kernel/x86/avx512.h"
 #include "waggle/knn.h"
 

@@ -1,0 +1,83 @@
+"""waggle_worker.py LIBRARY THREADS DIM K ROWS.npy QUERIES.npy STORE: Waggle, as a worker.
+
+STORE holds the rows in a collection for each metric, "dot" and "l2".
+"""
+import ctypes
+import shutil
+import sys
+
+import vectors
+import waggle_ctypes as waggle
+import worker
+
+
+class Searches:
+    def __init__(self, library, threads, dim, k, rows, queries, store):
+        self.dim, self.k = int(dim), int(k)
+        self.context = waggle.Context(library, int(threads))
+        self.rows, self.queries = vectors.read_npy(rows), vectors.read_npy(queries)
+        self.store = waggle.Store(self.context, store, read_only=True)
+        self.searched = {}
+
+    def searched_by(self, through, metric):
+        """through: "collection" (rows in mapped files) or "array" (wg_knn, rows in memory)."""
+        if (through, metric) not in self.searched:
+            if through == 'array':
+                it = waggle.Array(self.context, metric, self.rows, self.dim, self.k)
+            else:
+                it = self.store.open(metric)
+                it.setup_search(self.dim, self.k)
+            self.searched[through, metric] = it
+        return self.searched[through, metric]
+
+    def addresses(self, batch):
+        count = len(self.queries) // self.dim
+        return [ctypes.addressof(self.queries) + start * self.dim * 4
+                for start in range(0, count - batch + 1, batch)]
+
+    def search(self, through, metric, batch, repeat):
+        it = self.searched_by(through, metric)
+        it.prepare(int(batch))
+        return worker.timed(worker.in_batches(it.search, self.addresses(int(batch))), int(repeat))
+
+    def answer(self, through, metric, batch):
+        it, ids, scores = self.searched_by(through, metric), [], []
+        it.prepare(int(batch))
+        for address in self.addresses(int(batch)):
+            it.search(address)
+            more_ids, more_scores = it.result()
+            ids, scores = ids + more_ids, scores + more_scores
+        return {'ids': ids, 'scores': scores}
+
+    def about(self):
+        return {'version': self.context.version, 'tier': self.context.tier}
+
+    def fill(self, path, batch):
+        """Puts the rows into a new store at path, batch by batch, and removes it."""
+        batch, count = int(batch), len(self.rows) // self.dim
+        ids = (waggle.Id * count)()
+        for i in range(count):
+            self.context.library.wg_id_from_number(i, ids[i])
+
+        def work():
+            store = waggle.Store(self.context, path)
+            store.create('rows', 'dot', self.dim)
+            collection = store.open('rows')
+            for start in range(0, count, batch):
+                some = (waggle.Id * min(batch, count - start)).from_buffer(
+                    ids, start * ctypes.sizeof(waggle.Id))
+                collection.upsert(some, ctypes.addressof(self.rows) + start * self.dim * 4,
+                                  self.dim)
+            collection.close()
+            store.close()
+        run = worker.timed(work, 1)
+        shutil.rmtree(path)
+        return run
+
+
+def main():
+    searches = Searches(*sys.argv[1:])
+    worker.serve({name: getattr(searches, name) for name in ('search', 'answer', 'about', 'fill')})
+
+
+main()

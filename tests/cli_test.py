@@ -1,0 +1,564 @@
+"""Every command of the binary that WAGGLE names, with right and with wrong inputs: exit codes, JSON
+that parses, imports of every format, and what a signal, a closed pipe and a full device do.
+
+Exit codes: 0 success, 1 failed, 2 wrong usage or input, 3 not found, 4 in use, 5 corrupt, 6 no space,
+130 interrupted."""
+import gzip
+import json
+import math
+import os
+import pathlib
+import shutil
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+WAGGLE = os.environ.get('WAGGLE', 'waggle')
+COMMANDS = ('create import search get scroll delete info list drop verify devices bench demo '
+            'version').split()
+USAGE, NOT_FOUND, BUSY, CORRUPT, NO_SPACE, INTERRUPTED = 2, 3, 4, 5, 6, 130
+
+
+def rows_of(count, dim):
+    """Small whole numbers, so that every format and every metric keeps them exactly."""
+    return [[(7 * r + 3 * i) % 11 - 5 for i in range(dim)] for r in range(count)]
+
+
+def npy(rows, code='f', descr='<f4', order=False, version=1):
+    shape = f'({len(rows)}, {len(rows[0]) if rows else 3})'
+    header = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}".encode()
+    header += b' ' * (63 - (len(header) + 10) % 64) + b'\n'
+    size = struct.pack('<H' if version == 1 else '<I', len(header))
+    values = [x for row in (zip(*rows) if order else rows) for x in row]
+    return (b'\x93NUMPY' + bytes([version, 0]) + size + header
+            + struct.pack(f'<{len(values)}{code}', *values))
+
+
+def fvecs(rows):
+    return b''.join(struct.pack(f'<i{len(r)}f', len(r), *r) for r in rows)
+
+
+def idx(rows, sides=None):
+    sides = sides or [len(rows[0])]
+    head = struct.pack(f'>HBB{1 + len(sides)}i', 0, 8, 1 + len(sides), len(rows), *sides)
+    return head + bytes(x % 256 for row in rows for x in row)
+
+
+def jsonl(points):
+    return ''.join(json.dumps(p) + '\n' for p in points).encode()
+
+
+class CommandLine(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix='waggle-cli-'))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.store = self.folder / 'store'
+
+    def start(self, *args, **kwargs):
+        args = [WAGGLE, *map(str, args)]
+        if '--store' not in args and args[1] not in ('devices', 'version', 'help', 'bench'):
+            args[2:2] = ['--store', str(self.store)]
+        return subprocess.Popen(args, stdin=kwargs.pop('stdin', subprocess.DEVNULL),
+                                stdout=kwargs.pop('stdout', subprocess.PIPE),
+                                stderr=subprocess.PIPE, cwd=self.folder, **kwargs)
+
+    def run_for(self, code, *args, data=None):
+        """Runs it, expects this exit code, returns standard output and standard error."""
+        with self.start(*args, stdin=subprocess.PIPE) as process:
+            out, err = process.communicate(data, timeout=120)
+        out, err = out.decode(), err.decode()
+        self.assertEqual(process.returncode, code, f'{args}\nstdout: {out}\nstderr: {err}')
+        if code in (0, INTERRUPTED):
+            return out, err
+        self.assertTrue(err.strip() or 'verify' in args, f'{args} fails without a word')
+        self.assertNotIn('Assertion', err)
+        return out, err
+
+    def ok(self, *args, data=None):
+        return self.run_for(0, *args, data=data)[0]
+
+    def json(self, *args, data=None):
+        return json.loads(self.ok(*args, '--json', data=data))
+
+    def lines(self, *args, data=None):
+        return [json.loads(line) for line in self.ok(*args, '--json', data=data).splitlines()]
+
+    def fails(self, code, needle, *args, data=None):
+        """Fails in words, that hold needle, and as JSON too; nothing on standard output."""
+        out, err = self.run_for(code, *args, data=data)
+        self.assertIn(needle.lower(), err.lower())
+        self.assertEqual(out, '')
+        out, err = self.run_for(code, *args, '--json', data=data)
+        self.assertEqual(out, '')
+        error = json.loads(err)['error']
+        self.assertTrue(error['code'].startswith('WG_E'))
+        self.assertIn(needle.lower(), json.dumps(error, ensure_ascii=False).lower())
+
+    def file(self, name, data):
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+    def fill(self, name='docs', count=20, dim=4, metric='dot'):
+        self.ok('import', name, self.file('fill.npy', npy(rows_of(count, dim))), '--create',
+                '--metric', metric)
+
+    def count(self, name='docs'):
+        return self.json('info', name)['count']
+
+    def assert_clean(self):
+        verdict = self.json('verify')
+        self.assertTrue(verdict['ok'])
+        self.assertEqual(verdict['problem_count'], 0)
+
+
+class Help(CommandLine):
+    def test_every_command_has_help(self):
+        for words in (['help'], ['--help'], ['-h']):
+            text = self.run_bare(*words)
+            for command in COMMANDS:
+                self.assertIn(command, text)
+        for command in COMMANDS:
+            self.assertIn('usage: waggle ' + command, self.run_bare(command, '--help'))
+            self.assertIn('usage: waggle ' + command, self.run_bare('help', command))
+
+    def run_bare(self, *words, code=0):
+        done = subprocess.run([WAGGLE, *words], capture_output=True, cwd=self.folder, text=True)
+        self.assertEqual(done.returncode, code, done)
+        return done.stdout + done.stderr
+
+    def test_wrong_usage(self):
+        self.assertIn('command', self.run_bare(code=USAGE))
+        self.assertIn('search', self.run_bare('serach', code=USAGE))
+        self.assertIn('frobnicate', self.run_bare('help', 'frobnicate', code=USAGE))
+        for command in COMMANDS:
+            self.assertIn('--nonsense', self.run_bare(command, '--nonsense', code=USAGE))
+        for command in 'create import search get scroll delete info drop'.split():
+            self.run_bare(command, code=USAGE)
+        for command in 'list devices version'.split():
+            self.assertIn('surplus', self.run_bare(command, 'surplus', code=USAGE))
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_version(self):
+        self.assertIn('waggle ', self.run_bare('version'))
+        self.assertEqual(self.run_bare('--version'), self.run_bare('version'))
+        self.assertIn('waggle', json.loads(self.run_bare('version', '--json')))
+
+    def test_devices(self):
+        document = json.loads(self.run_bare('devices', '--json'))
+        self.assertEqual(document['devices'][-1]['backend'], 'cpu')
+        self.assertEqual(document['devices'][-1]['state'], 'ready')
+        self.assertIn('cpu', self.run_bare('devices'))
+        tier = json.loads(self.run_bare('devices', '--json', '--cpu', 'c'))
+        self.assertEqual(tier['devices'][-1]['kernels'], 'c')
+        self.assertIn('sse9', self.run_bare('devices', '--cpu', 'sse9', code=USAGE))
+        self.assertIn('abacus', self.run_bare('devices', '--backend', 'abacus', code=USAGE))
+
+    def test_bench(self):
+        document = json.loads(self.run_bare('bench', '--json', '-n', '200', '-d', '8', '-r', '2'))
+        self.assertTrue(document['results'])
+        hashes = {tier: [r['hash'] for r in json.loads(self.run_bare(
+            'bench', '--json', '-n', '500', '-d', '9', '-r', '1', '--cpu', tier))['results']]
+            for tier in ('c', document['tier'])}
+        self.assertEqual(len(set(map(tuple, hashes.values()))), 1)
+
+
+class Collections(CommandLine):
+    def test_create_list_info_drop(self):
+        for metric in 'cosine dot euclidean manhattan chebyshev'.split():
+            self.ok('create', metric, '--dim', 3, '--metric', metric)
+            self.assertEqual(self.json('info', metric)['metric'], metric)
+        self.ok('create', 'plain', '--dim', 65536)
+        info = self.json('info', 'plain')
+        self.assertEqual((info['dim'], info['metric'], info['count']), (65536, 'cosine', 0))
+        names = [c['name'] for c in self.json('list')['collections']]
+        self.assertEqual(names, sorted(names))
+        self.assertEqual(len(names), 6)
+        self.assertIn('plain', self.ok('list'))
+        self.assertIn('65,536', self.ok('info', 'plain'))
+        self.ok('drop', 'plain')
+        self.fails(NOT_FOUND, 'plain', 'info', 'plain')
+        self.assert_clean()
+
+    def test_wrong_create(self):
+        for dim in ('0', '65537', '-1', 'x', '3x', '', '99999999999999999999', '1.5'):
+            self.fails(USAGE, 'dim', 'create', 'docs', f'--dim={dim}')
+        self.fails(USAGE, 'dim', 'create', 'docs')
+        self.fails(USAGE, 'cosine', 'create', 'docs', '--dim', 3, '--metric', 'l3')
+        self.assertFalse(self.store.exists())
+        for name in ('', 'a\nb', 'x' * 256):
+            self.fails(USAGE, 'name', 'create', name, '--dim', 3)
+        self.ok('create', 'docs', '--dim', 3)
+        self.fails(1, 'docs', 'create', 'docs', '--dim', 3)
+
+    def test_absent(self):
+        self.fails(NOT_FOUND, 'store', 'info', 'docs')
+        self.fails(NOT_FOUND, 'store', 'list')
+        self.fails(NOT_FOUND, 'store', 'verify')
+        self.fails(NOT_FOUND, 'store', 'drop', 'docs')
+        self.assertFalse(self.store.exists())
+        self.fill('other')
+        for args in (['info'], ['drop'], ['scroll'], ['get', 1], ['delete', 1], ['verify'],
+                     ['search', '--vector', '1']):
+            self.fails(NOT_FOUND, 'docs', args[0], 'docs', *args[1:])
+
+    def test_store_by_environment(self):
+        environment = dict(os.environ, WAGGLE_STORE=str(self.folder / 'elsewhere'))
+        subprocess.run([WAGGLE, 'create', 'docs', '--dim', '3'], env=environment, check=True,
+                       stdout=subprocess.DEVNULL)
+        self.assertTrue((self.folder / 'elsewhere').is_dir())
+
+    def test_a_file_where_a_folder_should_be(self):
+        self.store.write_text('not a store\n')
+        for args in (['create', 'docs', '--dim', 3], ['list'], ['verify']):
+            out, err = self.run_for_failure(*args)
+            self.assertIn('store', err)
+        self.assertEqual(self.store.read_text(), 'not a store\n')
+
+    def run_for_failure(self, *args):
+        with self.start(*args) as process:
+            out, err = process.communicate(timeout=60)
+        self.assertIn(process.returncode, (1, USAGE, NOT_FOUND, CORRUPT))
+        return out.decode(), err.decode()
+
+    def test_a_store_in_use(self):
+        self.fill()
+        reading, writing = os.pipe()
+        with self.start('import', 'docs', '-', '--format', 'jsonl', stdin=reading) as process:
+            os.close(reading)
+            os.write(writing, jsonl([{'id': 1, 'vector': [1, 2, 3, 4]}]))
+            for _ in range(200):  # until it has the store open
+                with self.start('delete', 'docs', 999999) as other:
+                    _, err = other.communicate(timeout=60)
+                if other.returncode == BUSY:
+                    break
+                time.sleep(0.02)
+            self.assertEqual(other.returncode, BUSY)
+            self.assertIn(str(process.pid), err.decode())
+            os.close(writing)
+            process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0)
+        self.assertEqual(self.count(), 20)
+
+    def test_damage_is_told(self):
+        self.fill(count=500, dim=16)
+        segments = [p for p in self.store.rglob('*') if p.is_file() and 'mdb' not in p.name
+                    and p.stat().st_size > 4096 + 16 * 4 * 500]
+        self.assertTrue(segments)
+        with open(segments[0], 'r+b') as file:
+            file.seek(4096 + 64)
+            file.write(b'\xee\xee')
+        out, _ = self.run_for(1, 'verify')
+        self.assertIn('problem', out)
+        out, _ = self.run_for(1, 'verify', '--json')
+        verdict = json.loads(out)
+        self.assertFalse(verdict['ok'])
+        self.assertEqual(verdict['problem_count'], len(verdict['problems']))
+        with open(segments[0], 'r+b') as file:
+            file.truncate(100)
+        self.fails(CORRUPT, segments[0].name, 'search', 'docs', '--id', 1)
+        self.ok('drop', 'docs')  # a damaged collection can be removed
+        self.assert_clean()
+
+
+class Points(CommandLine):
+    def test_get_scroll_delete(self):
+        points = [{'id': 5, 'vector': [1, 0], 'payload': {'t': 'five'}},
+                  {'id': 'five', 'vector': [0, 1], 'payload': {'n': [1, {'m': None}]}},
+                  {'id': '0a0a0a0a-1111-4222-8333-0123456789AB', 'vector': [3, 4]},
+                  {'id': '77', 'vector': [-1, 2.5]},
+                  {'id': 2**64 - 1, 'vector': [0, 0]}]
+        self.ok('import', 'docs', self.file('p.jsonl', jsonl(points)), '--create', '--metric', 'dot')
+        got = self.lines('scroll', 'docs', '--with-vector')
+        self.assertEqual([p['id'] for p in got],
+                         [5, 2**64 - 1, '0a0a0a0a-1111-4222-8333-0123456789ab', '77', 'five'])
+        self.assertEqual(got[0]['payload'], {'t': 'five'})
+        self.assertEqual(got[3]['vector'], [-1, 2.5])
+        self.assertEqual([p['id'] for p in self.lines('scroll', 'docs', '--limit', 2)],
+                         [5, 2**64 - 1])
+        self.assertEqual([p['id'] for p in self.lines('scroll', 'docs', '--after', 5, '--limit', 1)],
+                         [2**64 - 1])
+        got = self.lines('get', 'docs', 'five', 5, '"77"', 77)
+        self.assertEqual([p['found'] for p in got], [True, True, True, False])
+        self.assertEqual(got[0]['payload'], {'n': [1, {'m': None}]})
+        self.assertEqual(self.lines('get', 'docs', '0A0A0A0A-1111-4222-8333-0123456789AB')[0]['found'],
+                         True)
+        self.assertEqual(self.json('delete', 'docs', 5, 'five', 'gone')['deleted'], 2)
+        self.assertEqual(self.count(), 3)
+        self.assertIn('77', self.ok('scroll', 'docs'))
+        self.assert_clean()
+
+    def test_get_of_absent_points(self):
+        self.fill()
+        with self.start('get', 'docs', 999, 1) as process:
+            out, _ = process.communicate(timeout=60)
+        self.assertIn(process.returncode, (0, NOT_FOUND))
+        self.assertIn('999', out.decode())
+        with self.start('get', 'docs', 998, 999) as process:
+            process.communicate(timeout=60)
+        self.assertEqual(process.returncode, NOT_FOUND)
+
+    def test_wrong_ids(self):
+        self.fill()
+        for command in ('get', 'delete'):
+            self.fails(USAGE, 'id', command, 'docs', '')
+            self.fails(USAGE, '300', command, 'docs', 'x' * 300)
+            self.fails(USAGE, '18446744073709551616', command, 'docs', 2**64)
+        self.assertEqual(self.count(), 20)
+
+    def test_export_is_import(self):
+        self.fill(count=50, dim=7, metric='euclidean')
+        exported = self.ok('scroll', 'docs', '--json', '--with-vector').encode()
+        self.ok('import', 'copy', self.file('e.jsonl', exported), '--create', '--metric',
+                'euclidean')
+        self.assertEqual(self.ok('scroll', 'copy', '--json', '--with-vector').encode(), exported)
+
+
+class Searching(CommandLine):
+    def test_known_answers(self):
+        rows = rows_of(30, 5)
+        query = [1, -2, 3, 0, 2]
+        scores = {
+            'dot': lambda a: sum(x * y for x, y in zip(a, query)),
+            'euclidean': lambda a: -math.dist(a, query),
+            'manhattan': lambda a: -sum(abs(x - y) for x, y in zip(a, query)),
+            'chebyshev': lambda a: -max(abs(x - y) for x, y in zip(a, query)),
+        }
+        text = ','.join(map(str, query))
+        for metric, score in scores.items():
+            self.ok('import', metric, self.file('r.npy', npy(rows)), '--create', '--metric', metric)
+            want = sorted(range(30), key=lambda r: (-score(rows[r]), r))
+            for extra in ([], ['--threads', 1], ['--cpu', 'c']):
+                hits = self.json('search', metric, '--vector', text, '-k', 30, *extra)['hits']
+                self.assertEqual([h['id'] for h in hits], want)
+                for hit in hits:
+                    self.assertAlmostEqual(abs(score(rows[hit['id']])), abs(hit['score']), 4)
+
+    def test_ways_to_ask(self):
+        self.fill(dim=4)
+        hits = self.json('search', 'docs', '--vector', '1, -2.5e0,3,4', '-k', 3)['hits']
+        self.assertEqual(len(hits), 3)
+        self.assertNotIn('vector', hits[0])
+        hits = self.json('search', 'docs', '--id', 7, '--with-vector', '--with-payload')['hits']
+        self.assertEqual(len(hits), 10)
+        self.assertEqual(len(hits[0]['vector']), 4)
+        self.assertEqual(hits[0]['payload'], {})
+        queries = self.file('q.npy', npy(rows_of(7, 4)))
+        answers = self.lines('search', 'docs', '--file', queries, '-k', 2)
+        self.assertEqual([a['query'] for a in answers], list(range(7)))
+        self.assertEqual(len(self.lines('search', 'docs', '--file', queries, '--limit', 3)), 3)
+        lines = self.lines('search', 'docs', '--file', '-', '--format', 'jsonl', '-k', 2,
+                           data=jsonl({'vector': r} for r in rows_of(7, 4)))
+        self.assertEqual([a['hits'] for a in lines], [a['hits'] for a in answers])
+        report = self.json('search', 'docs', '--id', 7, '--explain')['report']
+        self.assertIn('cpu', report['device'].lower())
+        self.assertTrue(report['reason'])
+        self.assertIn('7', self.ok('search', 'docs', '--id', 7, '--explain'))
+        self.ok('search', 'docs', '--id', 7, '--timeout-ms', 60000)
+
+    def test_more_than_there_is(self):
+        self.fill(count=3)
+        self.assertEqual(len(self.json('search', 'docs', '--id', 1, '-k', 100)['hits']), 3)
+        self.ok('create', 'empty', '--dim', 2)
+        self.assertEqual(self.json('search', 'empty', '--vector', '1,2')['hits'], [])
+
+    def test_wrong_queries(self):
+        self.fill(dim=4)
+        self.fails(USAGE, '4', 'search', 'docs', '--vector', '1,2,3')
+        for bad in ('1,2,3,nan', '1,2,3,inf', '1,2,3,1e16', '1,2,3,x', '1,2,,4', '1,2,3,4,', '',
+                    '1 2 3 4', '1,2,3,4x', '1,2,3,-1e999'):
+            self.fails(USAGE, '', 'search', 'docs', '--vector=' + bad)
+        for k in ('0', '-1', 'x', '99999999999999999999'):
+            self.fails(USAGE, 'k', 'search', 'docs', '--id', 1, f'-k{k}')
+        self.fails(NOT_FOUND, '999', 'search', 'docs', '--id', 999)
+        self.fails(USAGE, '', 'search', 'docs')
+        self.fails(USAGE, '', 'search', 'docs', '--id', 1, '--vector', '1,2,3,4')
+        self.fails(NOT_FOUND, 'absent.npy', 'search', 'docs', '--file', 'absent.npy')
+        self.fails(USAGE, 'threads', 'search', 'docs', '--id', 1, '--threads', 0)
+        self.fails(USAGE, 'timeout', 'search', 'docs', '--id', 1, '--timeout-ms', 'soon')
+        self.fails(USAGE, '3', 'search', 'docs', '--file',
+                   self.file('three.npy', npy(rows_of(2, 3))))
+
+
+class Importing(CommandLine):
+    def vectors(self, name='docs'):
+        return [p['vector'] for p in self.lines('scroll', name, '--with-vector')]
+
+    def test_formats(self):
+        rows = rows_of(25, 6)
+        pixels = [[x % 256 for x in row] for row in rows]
+        files = {
+            'a.npy': (npy(rows), rows),
+            'version2.npy': (npy(rows, version=2), rows),
+            'doubles.npy': (npy(rows, 'd', '<f8'), rows),
+            'bytes.npy': (npy(pixels, 'B', '|u1'), pixels),
+            'a.fvecs': (fvecs(rows), rows),
+            'a-ubyte.idx': (idx(rows), pixels),
+            'images-idx3-ubyte': (idx(rows, [2, 3]), pixels),
+            'a.jsonl': (jsonl({'vector': r} for r in rows), rows),
+        }
+        for name, (data, want) in files.items():
+            for path, packed in ((name, data), (name + '.gz', gzip.compress(data))):
+                collection = 'of ' + path
+                document = self.json('import', collection, self.file(path, packed), '--create',
+                                     '--metric', 'euclidean')
+                self.assertEqual((document['imported'], document['count']), (25, 25), path)
+                self.assertEqual(self.vectors(collection), want, path)
+        self.assert_clean()
+
+    def test_standard_input(self):
+        rows = rows_of(25, 6)
+        for form, data in (('npy', npy(rows)), ('fvecs', fvecs(rows)), ('idx', idx(rows)),
+                           ('jsonl', jsonl({'vector': r} for r in rows)),
+                           ('npy', gzip.compress(npy(rows)))):
+            self.ok('import', form, '-', '--format', form, '--create', data=data)
+            self.assertEqual(self.count(form), 25)
+
+    def test_ids_limits_and_batches(self):
+        path = self.file('a.npy', npy(rows_of(25, 6)))
+        self.ok('import', 'docs', path, '--create', '--first-id', 1000, '--batch', 4, '--limit', 10)
+        self.assertEqual([p['id'] for p in self.lines('scroll', 'docs')], list(range(1000, 1010)))
+        self.ok('import', 'docs', path, '--first-id', 1005)
+        self.assertEqual(self.count(), 30)
+
+    def test_what_the_end_of_the_numbers_does(self):
+        path = self.file('a.npy', npy(rows_of(5, 6)))
+        with self.start('import', 'docs', path, '--create', '--first-id', 2**64 - 3) as process:
+            _, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, USAGE, err)
+
+    def test_empty_files(self):
+        self.ok('create', 'docs', '--dim', 3)
+        self.assertEqual(self.json('import', 'docs', self.file('e.npy', npy([])))['imported'], 0)
+        self.assertEqual(self.count(), 0)
+
+    def test_broken_files(self):
+        self.ok('create', 'docs', '--dim', 6)
+        good = rows_of(25, 6)
+        cases = {
+            'cut.npy': npy(good)[:-5], 'header.npy': npy(good)[:40], 'magic.npy': npy(good)[:4],
+            'descr.npy': npy(good, descr='<c8'), 'short.fvecs': fvecs(good)[:-1],
+            'mixed.fvecs': fvecs(good + [[1, 2]]), 'negative.fvecs': struct.pack('<i', -6),
+            'huge.fvecs': struct.pack('<i', 2**31 - 1), 'cut.idx': idx(good)[:-1],
+            'broken.npy.gz': gzip.compress(npy(good))[:-20],
+            'crc.npy.gz': gzip.compress(npy(good))[:-8] + b'12345678',
+            'nothing.jsonl': b'\x00\x01\x02', 'what.txt': b'hello, world\n', 'empty.npy': b'',
+        }
+        for name, data in cases.items():
+            self.fails(USAGE, name, 'import', 'docs', self.file(name, data))
+            self.assertEqual(self.count(), 0, name)
+        self.fails(USAGE, '', 'import', 'docs', self.folder)
+        self.fails(NOT_FOUND, 'absent.npy', 'import', 'docs', 'absent.npy')
+        self.fails(USAGE, 'format', 'import', 'docs', self.file('a.npy', npy(good)), '--format',
+                   'parquet')
+        self.fails(USAGE, '7', 'import', 'docs', self.file('seven.npy', npy(rows_of(3, 7))))
+        self.assert_clean()
+
+    def test_wrong_values(self):
+        self.ok('create', 'docs', '--dim', 3)
+        for bad in (math.nan, math.inf, -math.inf, 1e16):
+            rows = [[1, 2, 3] for _ in range(30)]
+            rows[17][1] = bad
+            self.fails(USAGE, '17', 'import', 'docs', self.file('v.npy', npy(rows)))
+            self.fails(USAGE, '17', 'import', 'docs', self.file('v.fvecs', fvecs(rows)))
+        self.assertEqual(self.count(), 0)
+
+    def test_wrong_lines(self):
+        self.ok('create', 'docs', '--dim', 2)
+        fine = b'{"id": 1, "vector": [1, 2]}\n'
+        for line in (b'{"id": 2, "vector": [1]}', b'{"id": 2, "vector": [1, 2, 3]}',
+                     b'{"id": 2, "vector": [1, "x"]}', b'{"id": 2, "vector": [1, NaN]}',
+                     b'{"id": 2, "vector": [1, 1e16]}', b'{"id": 2, "vector": [1, 1e999]}',
+                     b'{"id": 2}', b'{"id": "", "vector": [1, 2]}', b'{"id": -1, "vector": [1, 2]}',
+                     b'{"id": 1.5, "vector": [1, 2]}', b'{"id": null, "vector": [1, 2]}',
+                     b'{"id": 2, "vector": [1, 2], "payload": []}', b'{"id": 2, "vector": [1, 2]',
+                     b'{"id": 2, "vector": [1, 2], "payload": {"a":}}', b'[1, 2]', b'nonsense',
+                     b'{"id": 18446744073709551616, "vector": [1, 2]}',
+                     b'{"id": "' + b'x' * 300 + b'", "vector": [1, 2]}',
+                     b'{"id": "\xff", "vector": [1, 2]}', b'{"id": 1, "vector": [3, 4]}',
+                     b'{"id": 2, "vektor": [1, 2]}'):
+            data = fine + line + b'\n'
+            self.fails(USAGE, '2', 'import', 'docs', self.file('w.jsonl', data))
+            self.assertEqual(self.count(), 0, line)
+        self.ok('import', 'docs', self.file('w.jsonl', fine))
+        self.assertEqual(self.count(), 1)
+
+
+class Interrupted(CommandLine):
+    def start_long_import(self):
+        """An import from a pipe that is never closed: it is running when the signal comes."""
+        self.ok('create', 'docs', '--dim', 2)
+        process = self.start('import', 'docs', '-', '--format', 'jsonl', '--batch', 50,
+                             stdin=subprocess.PIPE)
+        for first in range(0, 500, 50):
+            process.stdin.write(jsonl({'id': i, 'vector': [i, 1]} for i in range(first, first + 50)))
+        process.stdin.flush()
+        return process
+
+    def test_ctrl_c(self):
+        for number, wait in ((signal.SIGINT, 0.5), (signal.SIGTERM, 0.5), (signal.SIGINT, 0.02)):
+            process = self.start_long_import()
+            time.sleep(wait)
+            process.send_signal(number)
+            process.wait(timeout=20)
+            err = process.stderr.read().decode()
+            process.stdin.close()
+            process.stderr.close()
+            process.stdout.close()
+            self.assertIn(process.returncode, (INTERRUPTED, -number) if wait < 0.1
+                          else (INTERRUPTED,), err)
+            count = self.count()
+            self.assertEqual(count % 50, 0)
+            self.assertEqual([p['id'] for p in self.lines('scroll', 'docs')], list(range(count)))
+            self.assert_clean()
+            self.ok('drop', 'docs')
+
+    def test_a_closed_pipe(self):
+        self.fill(count=3000, dim=8)
+        for json_too in ([], ['--json']):
+            with self.start('scroll', 'docs', '--with-vector', *json_too) as process:
+                process.stdout.read(10)
+                process.stdout.close()
+                err = process.stderr.read().decode()
+                process.wait(timeout=30)
+            self.assertIn(process.returncode, (0, 1, 141, -signal.SIGPIPE), err)
+            self.assertNotIn('Traceback', err)
+        self.assert_clean()
+
+    @unittest.skipUnless(os.path.exists('/dev/full'), 'no /dev/full')
+    def test_a_full_device(self):
+        self.fill(count=3000, dim=8)
+        for args in (['scroll', 'docs'], ['list'], ['info', 'docs', '--json'], ['version'],
+                     ['search', 'docs', '--id', '1'], ['devices', '--json'], ['help']):
+            with open('/dev/full', 'wb') as full, self.start(*args, stdout=full) as process:
+                _, err = process.communicate(timeout=30)
+            self.assertNotEqual(process.returncode, 0, args)
+            self.assertTrue(err, args)
+
+    @unittest.skipIf(os.geteuid() == 0, 'root may write everywhere')
+    def test_a_folder_without_permission(self):
+        self.fill()
+        os.chmod(self.store, stat.S_IRUSR | stat.S_IXUSR)
+        self.addCleanup(os.chmod, self.store, stat.S_IRWXU)
+        self.run_for(1, 'create', 'more', '--dim', 3)
+
+
+class Output(CommandLine):
+    def test_no_colours_and_no_progress_off_a_terminal(self):
+        path = self.file('a.npy', npy(rows_of(2000, 6)))
+        with self.start('import', 'docs', path, '--create') as process:
+            out, err = process.communicate(timeout=60)
+        self.assertNotIn(b'\x1b', out + err)
+        self.assertNotIn(b'\r', out + err)
+        for args in (['list'], ['info', 'docs'], ['search', 'docs', '--id', 3], ['verify'],
+                     ['scroll', 'docs', '--limit', 5], ['devices']):
+            self.assertNotIn('\x1b', self.ok(*args))
+
+
+if __name__ == '__main__':
+    sys.exit(not unittest.main(exit=False).result.wasSuccessful())
