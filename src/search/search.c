@@ -1,30 +1,18 @@
 #include "search/search.h"
 
 #include "base/mem.h"
-#include "base/size.h"
-#include "waggle/knn.h"
-
-#include <string.h>
-
-/* What one scan found: query_count x k. */
-struct found {
-    size_t room;
-    uint64_t *rows;
-    float *scores;
-};
+#include "index/flat/flat.h"
 
 struct search {
     struct device_set *devices;
-    struct found device, tail, merged;
+    struct found proposed, tail, merged;
 };
 
-/* One run. */
+/* What one run does. */
 struct plan {
-    const struct search_request *request;
-    struct lease lease;
-    size_t k;
-    struct slot *cpu;
-    bool lost_before; /* the device failed before its scan began */
+    struct flat_request request;
+    struct lease lease; /* without a slot: all on the CPU */
+    bool lost_before;   /* the device failed before its scan began */
 };
 
 wg_err search_create(struct device_set *devices, struct search **out)
@@ -37,99 +25,13 @@ wg_err search_create(struct device_set *devices, struct search **out)
     return WG_OK;
 }
 
-static void found_fini(struct found *found)
-{
-    mem_free(&found->rows);
-    mem_free(&found->scores);
-}
-
 void search_destroy(struct search **search)
 {
     if (!*search) return;
-    found_fini(&(*search)->device);
+    found_fini(&(*search)->proposed);
     found_fini(&(*search)->tail);
     found_fini(&(*search)->merged);
     mem_free(search);
-}
-
-static wg_err found_fit(struct found *found, size_t query_count, size_t k)
-{
-    wg_err err = WG_OK;
-    size_t count;
-    TRY(size_multiply(query_count, k, &count));
-    if (count <= found->room) return WG_OK;
-    TRY(mem_resize(&found->rows, count));
-    TRY(mem_resize(&found->scores, count));
-    found->room = count;
-out:
-    return err;
-}
-
-static struct scan scan_of(const struct plan *plan, uint64_t row_first, uint64_t row_end,
-                           const struct mask *mask, struct found *found)
-{
-    const struct search_request *request = plan->request;
-    return (struct scan){
-        .metric = request->metric,
-        .queries = request->queries,
-        .query_count = request->query_count,
-        .row_first = row_first,
-        .row_end = row_end,
-        .mask = mask,
-        .k = plan->k,
-        .found_rows = found->rows,
-        .found_scores = found->scores,
-        .stop = &request->stop,
-    };
-}
-
-static wg_err scan_on_cpu(const struct plan *plan, uint64_t row_first, uint64_t row_end,
-                          struct found *found)
-{
-    wg_err err = WG_OK;
-    const struct source *source = plan->request->source;
-    struct ticket *ticket = NULL;
-    TRY(found_fit(found, plan->request->query_count, plan->k));
-    struct scan scan = scan_of(plan, row_first, row_end, source->mask, found);
-    TRY(slot_scan_submit(plan->cpu, source->rows, &scan, &ticket));
-    TRY(slot_wait(plan->cpu, &ticket));
-out:
-    return err;
-}
-
-/* Best first by (value, row); the rows of a come before those of b, so that a goes first when
- * values are equal. */
-static void merge_query(bool higher_is_better, size_t k, const struct found *a,
-                        const struct found *b, struct found *into)
-{
-    size_t i = 0, j = 0;
-    for (size_t n = 0; n < k; n++) {
-        bool a_ended = a->rows[i] == WG_NO_ROW, b_ended = b->rows[j] == WG_NO_ROW;
-        bool b_is_better =
-            higher_is_better ? b->scores[j] > a->scores[i] : b->scores[j] < a->scores[i];
-        bool take_b = !b_ended && (a_ended || b_is_better);
-        into->rows[n] = take_b ? b->rows[j] : a->rows[i];
-        into->scores[n] = take_b ? b->scores[j] : a->scores[i];
-        if (take_b)
-            j++;
-        else if (!a_ended)
-            i++;
-    }
-}
-
-static wg_err merge(const struct plan *plan, const struct found *a, const struct found *b,
-                    struct found *into)
-{
-    size_t query_count = plan->request->query_count, k = plan->k;
-    wg_err err = found_fit(into, query_count, k);
-    if (err != WG_OK) return err;
-    for (size_t q = 0; q < query_count; q++) {
-        struct found of_a = { .rows = a->rows + q * k, .scores = a->scores + q * k };
-        struct found of_b = { .rows = b->rows + q * k, .scores = b->scores + q * k };
-        struct found of_both = { .rows = into->rows + q * k, .scores = into->scores + q * k };
-        merge_query(plan->request->metric == METRIC_DOT, k, &of_a, &of_b, &of_both);
-    }
-    return WG_OK;
 }
 
 /* A device's own failure is answered by the CPU; a deadline, or no memory here, is not. */
@@ -139,26 +41,24 @@ static bool should_fall_back(const struct search *search, wg_err err)
     return of_device && device_set_falls_back(search->devices);
 }
 
-/* The device scans what it covers while the CPU scans the tail. */
-static wg_err scan_on_both(struct search *search, const struct plan *plan, bool *fell_back)
+/* On the device and, meanwhile, the tail on the CPU. *lost: the device failed, and the CPU proposed
+ * in its place. */
+static wg_err propose_and_tail(struct search *search, const struct plan *plan, bool *lost)
 {
     wg_err err = WG_OK;
+    const struct flat_request *request = &plan->request;
     const struct lease *lease = &plan->lease;
     struct ticket *ticket = NULL;
-    TRY(found_fit(&search->device, plan->request->query_count, plan->k));
-    struct scan scan = scan_of(plan, 0, lease->row_end, lease->mask, &search->device);
-    wg_err device_err = slot_scan_submit(lease->slot, lease->rows, &scan, &ticket);
-    uint64_t row_count = plan->request->source->row_count;
-    err = scan_on_cpu(plan, lease->row_end, row_count, &search->tail);
+    wg_err device_err = flat_scan_begin(request, lease, &search->proposed, &ticket);
+    err = flat_scan(request, lease->row_end, request->source->row_count, &search->tail);
     if (device_err == WG_OK) device_err = slot_wait(lease->slot, &ticket);
     TRY(err);
     if (device_err != WG_OK) {
         if (!should_fall_back(search, device_err)) TRY(device_err);
         slot_count_fallback(lease->slot);
-        *fell_back = true;
-        TRY(scan_on_cpu(plan, 0, lease->row_end, &search->device));
+        *lost = true;
+        TRY(flat_scan(request, 0, lease->row_end, &search->proposed));
     }
-    TRY(merge(plan, &search->device, &search->tail, &search->merged));
 out:
     return err;
 }
@@ -166,21 +66,28 @@ out:
 static wg_err execute(struct search *search, const struct plan *plan, struct search_answer *out)
 {
     wg_err err = WG_OK;
+    const struct flat_request *request = &plan->request;
+    bool lost = false;
     struct search_answer answer = {
-        .query_count = plan->request->query_count,
-        .k = plan->k,
-        .slot = plan->cpu,
+        .query_count = request->query_count,
+        .k = request->k,
+        .slot = request->source->cpu,
         .reason = plan->lease.reason,
-        .fell_back = plan->lost_before,
+        .device_row_count = request->source->row_count,
     };
+    TRY(found_fit(&search->merged, request->query_count, request->k));
     if (plan->lease.slot) {
-        TRY(scan_on_both(search, plan, &answer.fell_back));
-        if (!answer.fell_back) answer.slot = plan->lease.slot;
-        if (!answer.fell_back) answer.device_row_count = plan->lease.row_end;
+        TRY(propose_and_tail(search, plan, &lost));
+        found_merge(&search->proposed, &search->tail, request->query_count, request->k,
+                    request->metric == METRIC_DOT, &search->merged);
     } else {
-        TRY(scan_on_cpu(plan, 0, plan->request->source->row_count, &search->merged));
-        answer.device_row_count = plan->request->source->row_count;
+        TRY(flat_scan(request, 0, request->source->row_count, &search->merged));
     }
+    if (plan->lease.slot && !lost) {
+        answer.slot = plan->lease.slot;
+        answer.device_row_count = plan->lease.row_end;
+    }
+    answer.fell_back = lost || plan->lost_before;
     if (answer.fell_back) answer.reason = "the preferred device failed in this call";
     answer.rows = search->merged.rows;
     answer.scores = search->merged.scores;
@@ -189,26 +96,36 @@ out:
     return err;
 }
 
+static wg_err make_plan(struct search *search, const struct search_request *request,
+                        struct plan *plan)
+{
+    if (!request->residency) return WG_OK;
+    wg_err err = residency_lease(request->residency, request->source, &plan->lease);
+    plan->lost_before = err != WG_OK;
+    return plan->lost_before && should_fall_back(search, err) ? WG_OK : err;
+}
+
 wg_err search_run(struct search *search, const struct search_request *request,
                   struct search_answer *out)
 {
     uint64_t row_count = request->source->row_count;
     struct plan plan = {
-        .request = request,
-        .k = request->k < row_count ? request->k : (size_t)row_count,
-        .cpu = device_set_cpu(search->devices),
+        .request = { .source = request->source,
+                     .metric = request->metric,
+                     .queries = request->queries,
+                     .query_count = request->query_count,
+                     .k = request->k < row_count ? request->k : (size_t)row_count,
+                     .stop = &request->stop },
         .lease.reason = "the rows belong to the caller",
     };
-    if (request->query_count == 0 || plan.k == 0) {
+    if (request->query_count == 0 || row_count == 0) {
         *out = (struct search_answer){ .query_count = request->query_count,
-                                       .slot = plan.cpu,
+                                       .slot = request->source->cpu,
                                        .reason = "there is nothing to search" };
         return stop_check(&request->stop);
     }
-    wg_err err = WG_OK;
-    if (request->residency) err = residency_lease(request->residency, request->source, &plan.lease);
-    plan.lost_before = err != WG_OK;
-    if (plan.lost_before && !should_fall_back(search, err)) return err;
+    wg_err err = make_plan(search, request, &plan);
+    if (err != WG_OK) return err;
     err = execute(search, &plan, out);
     if (request->residency) residency_return(request->residency, &plan.lease);
     return err;

@@ -1,10 +1,15 @@
 #pragma once
-/* One exact search, from a plan to the answer: a device proposes the best of the rows it covers,
- * the CPU those of the tail behind them, both are merged by (value, row). Exact scans give
- * canonical scores, so that rescoring has nothing to do yet.
+/* One search, from a plan to the answer:
+ *
+ *   plan     which proposer answers, and on which device
+ *   propose  the best of the rows that it covers
+ *   tail     the best of the rows behind them, scanned on the CPU
+ *   merge    both, by (score, row)
+ *
+ * The only proposer so far is the flat index, whose scores are canonical: nothing is rescored.
  *
  * A search is one thread's; it owns all memory that it needs, and keeps it for the next run. */
-#include "search/residency.h"
+#include "index/flat/residency.h"
 
 struct search;
 

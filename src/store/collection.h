@@ -4,7 +4,7 @@
  * map grows. Any thread. */
 #include "os/background.h"
 #include "os/thread.h"
-#include "search/residency.h"
+#include "index/flat/residency.h"
 #include "store/view.h"
 
 enum collection_table {

@@ -3,7 +3,7 @@
  * reference: whoever holds it reads it from any thread, whatever is written meanwhile.
  *
  * Position p of a view is row commit.row_base + p. */
-#include "search/source.h"
+#include "index/source.h"
 #include "store/segment.h"
 
 struct view {

@@ -1,4 +1,4 @@
-#include "search/source.h"
+#include "index/source.h"
 
 #include "base/mem.h"
 

@@ -1,4 +1,4 @@
-#include "search/residency.h"
+#include "index/flat/residency.h"
 
 #include "base/mem.h"
 #include "os/thread.h"

@@ -2,7 +2,7 @@
 /* The copy of a space's rows on a device that has a memory of its own: a cache that covers a prefix
  * of the rows. A search scans what is covered there and the others on the CPU; losing the copy
  * costs speed, never an answer. Any thread. */
-#include "search/source.h"
+#include "index/source.h"
 
 struct residency;
 
