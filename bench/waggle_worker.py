@@ -1,9 +1,8 @@
 """waggle_worker.py LIBRARY THREADS DIM K ROWS.npy QUERIES.npy STORE: Waggle, as a worker.
 
-STORE holds the rows in a collection for each metric, "dot" and "l2".
+STORE holds the rows in a collection for each metric, "dot" and "l2"; it is opened when needed.
 """
 import ctypes
-import shutil
 import sys
 
 import vectors
@@ -16,8 +15,7 @@ class Searches:
         self.dim, self.k = int(dim), int(k)
         self.context = waggle.Context(library, int(threads))
         self.rows, self.queries = vectors.read_npy(rows), vectors.read_npy(queries)
-        self.store = waggle.Store(self.context, store, read_only=True)
-        self.searched = {}
+        self.store_path, self.store, self.searched = store, None, {}
 
     def searched_by(self, through, metric):
         """through: "collection" (rows in mapped files) or "array" (wg_knn, rows in memory)."""
@@ -25,10 +23,15 @@ class Searches:
             if through == 'array':
                 it = waggle.Array(self.context, metric, self.rows, self.dim, self.k)
             else:
-                it = self.store.open(metric)
+                it = self.open_store().open(metric)
                 it.setup_search(self.dim, self.k)
             self.searched[through, metric] = it
         return self.searched[through, metric]
+
+    def open_store(self):
+        if not self.store:
+            self.store = waggle.Store(self.context, self.store_path, read_only=True)
+        return self.store
 
     def addresses(self, batch):
         count = len(self.queries) // self.dim
@@ -53,7 +56,7 @@ class Searches:
         return {'version': self.context.version, 'tier': self.context.tier}
 
     def fill(self, path, batch):
-        """Puts the rows into a new store at path, batch by batch, and removes it."""
+        """Puts the rows into a new store at path, batch by batch."""
         batch, count = int(batch), len(self.rows) // self.dim
         ids = (waggle.Id * count)()
         for i in range(count):
@@ -70,9 +73,7 @@ class Searches:
                                   self.dim)
             collection.close()
             store.close()
-        run = worker.timed(work, 1)
-        shutil.rmtree(path)
-        return run
+        return worker.timed(work, 1)
 
 
 def main():

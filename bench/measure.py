@@ -1,0 +1,115 @@
+"""Interleaved measurements: contenders take turns, so that what disturbs the machine disturbs all
+of them. A run whose threads had to wait for a core is thrown away and made again."""
+import dataclasses
+import json
+import math
+import os
+import statistics
+import subprocess
+import time
+
+WAITED_SHARE_MAX = 0.02  # of a run's seconds; 2 % is what a quiet machine stays below
+RUNS_PER_ROUND_MAX = 6
+
+
+class Worker:
+    """A process that answers a line of words with a line of JSON, pinned to cpus."""
+
+    def __init__(self, command, cpus, environment=None):
+        self.command = [str(word) for word in command]
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, **(environment or {})},
+            preexec_fn=lambda: os.sched_setaffinity(0, cpus))
+
+    def ask(self, *words):
+        self.process.stdin.write(' '.join(str(word) for word in words) + '\n')
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f'{" ".join(self.command)} ended with {self.process.wait()} when '
+                               f'asked {words}')
+        return json.loads(line)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+@dataclasses.dataclass
+class Series:
+    """What one contender's runs took, per repetition. disturbed: those thrown away; crowded: those
+    kept all the same, because every try of a round was disturbed."""
+    seconds: list = dataclasses.field(default_factory=list)
+    disturbed: int = 0
+    crowded: int = 0
+
+    @property
+    def median(self):
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self):
+        """Between the quartiles, as a share of the median."""
+        if len(self.seconds) < 3:
+            return 0.0
+        low, _, high = statistics.quantiles(self.seconds, n=4, method='inclusive')
+        return (high - low) / self.median
+
+
+@dataclasses.dataclass
+class Effort:
+    rounds: int
+    slice_seconds: float  # of one run, about
+
+    def repeats(self, run):
+        """How often to repeat, in a run of that length; also warms up."""
+        run(1)
+        once = run(1)['seconds']
+        return max(1, math.ceil(self.slice_seconds / once))
+
+
+def one_run(run, repeat, series):
+    """The undisturbed one of several, else the one that waited least."""
+    tries = []
+    for _ in range(RUNS_PER_ROUND_MAX):
+        result = run(repeat)
+        tries.append((result['waited'] / result['seconds'], result['seconds'] / repeat))
+        if tries[-1][0] <= WAITED_SHARE_MAX:
+            break
+        series.disturbed += 1
+    else:
+        series.disturbed -= 1
+        series.crowded += 1
+    series.seconds.append(min(tries)[1])
+
+
+def interleave(contenders, effort):
+    """contenders: name to run(repeat) -> {"seconds", "waited"}. A Series for each name."""
+    repeats = {name: effort.repeats(run) for name, run in contenders.items()}
+    series = {name: Series() for name in contenders}
+    for turn in range(effort.rounds):
+        order = list(contenders)
+        for name in order if turn % 2 == 0 else reversed(order):
+            one_run(contenders[name], repeats[name], series[name])
+    return series
+
+
+def command_run(command, cpus, **options):
+    """A whole process as a run: from its start to its end."""
+    def run(_repeat):
+        start = time.perf_counter()
+        done = subprocess.run([str(word) for word in command], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True, check=False,
+                              preexec_fn=lambda: os.sched_setaffinity(0, cpus), **options)
+        seconds = time.perf_counter() - start
+        if done.returncode != 0:
+            raise RuntimeError(f'{command[0]} failed: {done.stderr.strip()}')
+        return {'seconds': seconds, 'waited': 0}
+    return run
