@@ -7,7 +7,9 @@ import argparse
 import os
 import pathlib
 import shutil
+import signal
 import sys
+import tempfile
 
 import figures
 import machine
@@ -23,7 +25,8 @@ class Bench:
     """What the figures measure with, and what they report to."""
 
     def __init__(self, options):
-        self.here, self.python, self.folder = HERE, sys.executable, options.dir
+        self.here, self.python = HERE, sys.executable
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix='accept-', dir=options.dir))
         self.programs, self.library = options.build / 'bench', options.build / 'libwaggle.so'
         self.cli = options.build / 'waggle'
         self.cores, self.all = machine.physical_cores(), os.sched_getaffinity(0)
@@ -73,9 +76,9 @@ def parse():
                         help=f'which to measure: {", ".join(figures.FIGURES)} (default: all)')
     parser.add_argument('--build', type=pathlib.Path, default=ROOT / 'build/release', metavar='DIR',
                         help='where Waggle was built (default: build/release)')
-    parser.add_argument('--dir', type=pathlib.Path, default=ROOT / 'build/accept',
-                        help='made for the data and removed; its disk is the one measured (default:'
-                             ' build/accept)')
+    parser.add_argument('--dir', type=pathlib.Path, default=ROOT / 'build',
+                        help='where a folder for the data is made, and removed afterwards; its disk'
+                             ' is the one measured (default: build)')
     parser.add_argument('--venv', type=pathlib.Path, default=ROOT / 'build/venv', metavar='DIR',
                         help='environment of the peers, made if needed (default: build/venv)')
     parser.add_argument('--quick', action='store_true',
@@ -89,8 +92,6 @@ def parse():
     for needed in ('libwaggle.so', 'waggle', 'bench/bandwidth'):
         if not (options.build / needed).exists():
             parser.error(f'{options.build / needed} is not there; `make release` builds it')
-    if options.dir.exists():
-        parser.error(f'{options.dir} exists; it is made here and removed afterwards')
     return options
 
 
@@ -103,7 +104,7 @@ def describe(bench, load, stolen):
 
 def main():
     options = parse()
-    options.dir.mkdir(parents=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # cleans up on its way
     bench, load, stolen = Bench(options), machine.load_text(), machine.stolen_seconds()
     try:
         for name in options.figures or figures.FIGURES:

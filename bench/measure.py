@@ -9,7 +9,7 @@ import subprocess
 import time
 
 WAITED_SHARE_MAX = 0.02  # of a run's seconds; 2 % is what a quiet machine stays below
-RUNS_PER_ROUND_MAX = 6
+TRIES_MAX = 4
 
 
 class Worker:
@@ -44,10 +44,10 @@ class Worker:
 
 @dataclasses.dataclass
 class Series:
-    """What one contender's runs took, per repetition. disturbed: those thrown away; crowded: those
-    kept all the same, because every try of a round was disturbed."""
+    """What one contender's runs took, per repetition. repeated: runs thrown away because they were
+    disturbed; crowded: disturbed runs that were kept, because every try of the round was."""
     seconds: list = dataclasses.field(default_factory=list)
-    disturbed: int = 0
+    repeated: int = 0
     crowded: int = 0
 
     @property
@@ -76,18 +76,15 @@ class Effort:
 
 
 def one_run(run, repeat, series):
-    """The undisturbed one of several, else the one that waited least."""
+    """The first undisturbed one of a few tries, else the one that waited least."""
     tries = []
-    for _ in range(RUNS_PER_ROUND_MAX):
+    while not tries or (min(tries)[0] > WAITED_SHARE_MAX and len(tries) < TRIES_MAX):
         result = run(repeat)
         tries.append((result['waited'] / result['seconds'], result['seconds'] / repeat))
-        if tries[-1][0] <= WAITED_SHARE_MAX:
-            break
-        series.disturbed += 1
-    else:
-        series.disturbed -= 1
-        series.crowded += 1
-    series.seconds.append(min(tries)[1])
+    waited, seconds = min(tries)
+    series.seconds.append(seconds)
+    series.repeated += len(tries) - 1
+    series.crowded += waited > WAITED_SHARE_MAX
 
 
 def interleave(contenders, effort):

@@ -35,9 +35,10 @@ class Report:
         self.problems.append(what)
         print('WRONG: ' + what, flush=True)
 
-    def detail(self, what, who, rate, series, recall):
-        self.details.append((what, who, rate, f'{series.spread:.0%}', len(series.seconds),
-                             f'{series.disturbed}/{series.crowded}',
+    def detail(self, measured, series, recall=None):
+        """measured: what, by whom, and how fast."""
+        self.details.append((*measured, f'{series.spread:.0%}', len(series.seconds),
+                             series.repeated, series.crowded,
                              '' if recall is None else f'{recall:.4f}'))
 
     def failed(self):
@@ -51,7 +52,8 @@ class Report:
             table(['figure', 'required', 'got', 'verdict', 'note'], self.figures), '',
             *(f'WRONG RESULT: {problem}\n' for problem in self.problems),
             '## What each reached (medians)', '',
-            table(['search', 'by', 'median', 'spread', 'runs', 'disturbed', 'recall'],
+            table(['search', 'by', 'median', 'spread', 'runs', 'repeated', 'crowded',
+                   'recall'],
                   self.details), '',
             '## On what', '', table(['what', 'value'], self.machine), '']
         return '\n'.join(parts)

@@ -52,7 +52,7 @@ static wg_err open_collection(struct session *session, const char *name, size_t 
     err = session_open_collection(session, name);
     if (err != WG_ENOTFOUND) return err;
     if (flags.create) return create_collection(session, name, dim);
-    return fail_hint_text()[0] ? err : fail_hint(err, "--create makes it");
+    return fail_hint(err, "%s; --create makes it", fail_hint_text());
 }
 
 static wg_err check_collection(struct session *session, const char *file, const char *name,

@@ -27,7 +27,8 @@ struct reader_params {
     uint64_t first_id; /* of the first point; points without an id are numbered from here */
 };
 
-/* Reads as far as is needed to know the dimension. WG_EINVAL says what is wrong with the file. */
+/* Reads as far as is needed to know the dimension. WG_EINVAL says what is wrong with the file, also
+ * when its length is known and not what its header promises. */
 WG_CHECKED wg_err reader_open(const struct reader_params *params, struct reader **out);
 void reader_close(struct reader **reader); /* *reader may be NULL */
 

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { BYTES_MAX = 1 << 20, POINTS_MAX = 64, FLOATS_MAX = 1 << 18 };
+enum { BYTES_MAX = 1 << 20, POINTS_MAX = 64, FLOATS_MAX = 1 << 20 };
 
 static char folder[] = "/tmp/waggle-reader-XXXXXX";
 static unsigned seed = 1;
@@ -687,6 +687,43 @@ static void the_longest_rows(void **state)
     assert_true(got.vectors[2 * 65536 - 1] == 65536.0f);
 }
 
+/* A batch that is converted in several parts. */
+static void many_long_rows(void **state)
+{
+    (void)state;
+    enum { COUNT = 13, LONG = 65536 };
+    file.size = 0;
+    put_npy_shape(&file, "|u1", "(13, 65536)");
+    for (int i = 0; i < COUNT * LONG; i++) {
+        unsigned char byte = (unsigned char)(i / LONG + i % 251);
+        put(&file, &byte, 1);
+    }
+    struct reader_params params = { .path = write_plain("many.npy", file.at, file.size) };
+    assert_int_equal(read_points(&params, COUNT, &got), WG_OK);
+    assert_int_equal(got.count, COUNT);
+    for (int i = 0; i < COUNT * LONG; i++)
+        assert_true(got.vectors[i] == (float)(unsigned char)(i / LONG + i % 251));
+}
+
+/* A plain file's length is known: what its header promises is judged before a point is read. */
+static void wrong_lengths_are_refused_at_once(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < FORMAT_COUNT; f++) {
+        if (formats[f].any_line_may_end) continue;
+        for (int change = -1; change <= 1; change += 2) {
+            struct reader *reader = NULL;
+            make(&formats[f]);
+            file.at[file.size] = 0;
+            size_t size = change < 0 ? file.size - 1 : file.size + 1;
+            struct reader_params params = { .path = write_plain("length", file.at, size) };
+            params.format = formats[f].name;
+            assert_int_equal(reader_open(&params, &reader), WG_EINVAL);
+            assert_null(reader);
+        }
+    }
+}
+
 static void limit_and_skip(void **state)
 {
     (void)state;
@@ -795,6 +832,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(jsonl_keeps_every_bit),
         cmocka_unit_test(jsonl_long_lines),
         cmocka_unit_test(the_longest_rows),
+        cmocka_unit_test(many_long_rows),
+        cmocka_unit_test(wrong_lengths_are_refused_at_once),
         cmocka_unit_test(limit_and_skip),
         cmocka_unit_test(ids_end_where_64_bits_do),
         cmocka_unit_test(places_are_rows_or_lines),

@@ -73,7 +73,7 @@ wg_err session_fail_collection(struct session *session, wg_err err, const char *
     fail_library(err);
     if (err != WG_ENOTFOUND || wg_store_list(session->store, compare_name, &search) != WG_OK)
         return err;
-    if (search.best) return fail_hint(err, "did you mean \"%s\"?", search.found);
+    if (search.best) return fail_hint(err, "the nearest name is \"%s\"", search.found);
     if (search.count == 0) return fail_hint(err, "\"waggle create %s --dim N\" makes it", name);
     return fail_hint(err, "\"waggle list\" shows the %zu collection%s of %s", search.count,
                      text_plural(search.count), common.store);

@@ -161,11 +161,11 @@ def problems_of_text(path, text):
 
 def project_files(root):
     """What git tracks or would, or in a plain folder every file but what is built."""
-    listed = subprocess.run(['git', '-C', root, 'ls-files', '-coz', '--exclude-standard'],
-                            capture_output=True, text=True, check=False)
-    if listed.returncode == 0:
+    try:
+        listed = subprocess.run(['git', '-C', root, 'ls-files', '-coz', '--exclude-standard'],
+                                capture_output=True, text=True, check=True)
         names = listed.stdout.split('\0')[:-1]
-    else:
+    except (OSError, subprocess.CalledProcessError):
         names = [f.relative_to(root).as_posix() for f in root.rglob('*')]
         names = [name for name in names if not name.startswith(('build/', '.'))]
     return sorted(name for name in set(names) if (root / name).is_file())

@@ -16,6 +16,12 @@ void wg_knn_params_init_sized(wg_knn_params *params, size_t size)
     params_fill(params, size, &defaults, sizeof defaults);
 }
 
+/* A scan sees every row anyway, while it is in the cache: one query takes half the time. */
+static bool rows_are_checked_by_scan(const wg_knn_params *p)
+{
+    return p->metric != WG_COSINE && p->query_count > 0;
+}
+
 static wg_err check(const wg_context *context, const wg_knn_params *p)
 {
     wg_err err = WG_OK;
@@ -26,7 +32,8 @@ static wg_err check(const wg_context *context, const wg_knn_params *p)
     TRY(size_multiply(p->row_count, p->dim * sizeof(float), &size));
     TRY(size_multiply(p->query_count, p->dim * sizeof(float), &size));
     TRY(size_multiply(p->query_count, p->k, &size));
-    TRY(vectors_check(&context->kernels, p->rows, p->row_count, p->dim, "row"));
+    if (!rows_are_checked_by_scan(p))
+        TRY(vectors_check(&context->kernels, p->rows, p->row_count, p->dim, "row"));
     TRY(vectors_check(&context->kernels, p->queries, p->query_count, p->dim, "query"));
 out:
     return err;
@@ -76,7 +83,11 @@ static wg_err run(wg_context *context, const wg_knn_params *p, uint64_t *found_r
     TRY(source_init(device_set_cpu(context->devices), p->dim, &source));
     TRY(source_append(&source, rows ? rows : p->rows, p->row_count));
     TRY(search_create(context->devices, &search));
-    TRY(search_run(search, &request, &answer));
+    source.unchecked = rows_are_checked_by_scan(p);
+    err = search_run(search, &request, &answer);
+    if (err == WG_EINVAL)
+        TRY(vectors_check(&context->kernels, p->rows, p->row_count, p->dim, "row"));
+    TRY(err);
     write_answer(p, &answer, found_rows, found_scores);
 out:
     search_destroy(&search);

@@ -43,7 +43,9 @@ struct scan {
     size_t query_count;   /* at least 1 */
     uint64_t row_first, row_end;
     const struct mask *mask; /* NULL: every row */
-    size_t k;                /* at least 1 */
+    bool check_rows; /* the rows' components were not checked: one that is refused is WG_EINVAL; on
+                        the CPU only */
+    size_t k; /* at least 1 */
     uint64_t *found_rows; /* out: query_count x k, best first, ties by row; WG_NO_ROW: no more */
     float *found_scores; /* out: canonical; undefined where there is no row */
     const struct stop *stop;

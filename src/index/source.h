@@ -16,6 +16,7 @@ struct source {
     struct mask *mask; /* NULL: every row is live */
     struct bitmap live;
     bool masked;
+    bool unchecked; /* components were not checked yet: a scan that meets a bad one is WG_EINVAL */
     size_t dim;
     uint64_t row_count;
     uint64_t moment; /* tells apart the sources of one space; the maker sets it, from 1 */

@@ -10,11 +10,10 @@
 #include <stdatomic.h>
 
 enum {
-    BLOCK_BYTES = 128 * 1024, /* of rows: they stay in the second-level cache */
-    BLOCK_ROWS_MIN = 4,
-    BLOCK_ROWS_MAX = 256,
-    TILE_QUERIES = 32,              /* against one block at a time */
-    PART_QUERIES = 128,             /* of one task */
+    BLOCK_BYTES = 256 * 1024, /* of rows: they stay in the second-level cache */
+    BLOCK_ROWS_STEP = 16,     /* what a tile kernel takes at once */
+    BLOCK_ROWS_MAX = 128,
+    PART_QUERIES = 128,             /* against one block at a time */
     GROUP_QUERIES = 1024,           /* scanned together */
     GROUP_BYTES = 64 * 1024 * 1024, /* of heaps, unless one query alone needs more */
     TASKS_PER_WORKER = 8,
@@ -24,7 +23,7 @@ enum {
 /* What one worker works on: its block and its heaps. */
 struct bench {
     size_t block_rows, item_count, top_count; /* room */
-    float *scores;                            /* TILE_QUERIES x block_rows */
+    float *scores;                            /* PART_QUERIES x block_rows */
     float *row_bounds;                        /* block_rows */
     uint32_t *kept;                           /* block_rows */
     struct scored *items;                     /* item_count: k for each top */
@@ -50,7 +49,7 @@ struct run {
     struct l2_bound bound;
     size_t block_rows, part_rows, query_parts;
     size_t query_first, query_count; /* of the group */
-    atomic_int err;                  /* of stop_check; its text is made anew by the caller */
+    atomic_int err;                  /* of a worker; its text is made anew */
 };
 
 /* A tile of queries against a block of rows. */
@@ -92,7 +91,7 @@ static wg_err bench_fit(struct bench *b, size_t block_rows, size_t item_count, s
 {
     wg_err err = WG_OK;
     if (b->block_rows < block_rows) {
-        TRY(mem_resize(&b->scores, TILE_QUERIES * block_rows));
+        TRY(mem_resize(&b->scores, PART_QUERIES * block_rows));
         TRY(mem_resize(&b->row_bounds, block_rows));
         TRY(mem_resize(&b->kept, block_rows));
         b->block_rows = block_rows;
@@ -187,29 +186,23 @@ static void keep_proposed(const struct run *run, const struct tile *t, size_t q)
     }
 }
 
+/* A part of the group's queries against a block. */
 static void scan_tile(const struct run *run, const struct tile *t)
 {
-    run->tile(query_at(run, t->query_first), t->query_count, t->rows, t->row_count, run->spans->dim,
+    const struct kernels *kernels = run->host->kernels;
+    size_t dim = run->spans->dim;
+    if (run->live && !bitmap_any(run->live, t->row_first, t->row_count)) return;
+    for (size_t r = 0; run->proposes && r < t->row_count; r++) {
+        const float *row = t->rows + r * dim;
+        t->bench->row_bounds[r] = l2_bound_row(&run->bound, kernels->dot(row, row, dim));
+    }
+    run->tile(query_at(run, t->query_first), t->query_count, t->rows, t->row_count, dim,
               t->bench->scores);
     for (size_t q = 0; q < t->query_count; q++) {
         if (run->proposes)
             keep_proposed(run, t, q);
         else
             keep_best(run, t, q);
-    }
-}
-
-static void scan_block(const struct run *run, struct tile *t, size_t query_end)
-{
-    if (run->live && !bitmap_any(run->live, t->row_first, t->row_count)) return;
-    size_t dim = run->spans->dim;
-    for (size_t r = 0; run->proposes && r < t->row_count; r++) {
-        const float *row = t->rows + r * dim;
-        t->bench->row_bounds[r] = l2_bound_row(&run->bound, run->host->kernels->dot(row, row, dim));
-    }
-    for (size_t left; (left = query_end - t->query_first) > 0; t->query_first += t->query_count) {
-        t->query_count = left < TILE_QUERIES ? left : TILE_QUERIES;
-        scan_tile(run, t);
     }
 }
 
@@ -232,6 +225,30 @@ static uint64_t smaller(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* What ends a run before its end. The text stays on the worker's thread. */
+static wg_err check_block(const struct run *run, const struct tile *t)
+{
+    bool first_to_see = run->query_first == 0 && t->query_first == 0;
+    size_t count = t->row_count * run->spans->dim;
+    if (run->scan->check_rows && first_to_see &&
+        run->host->kernels->find_refused(t->rows, count) < count)
+        return WG_EINVAL;
+    return stop_check(run->scan->stop);
+}
+
+static struct tile tile_at(const struct run *run, struct bench *bench, uint64_t row,
+                           uint64_t row_end)
+{
+    const struct row_span *span = span_of(run->spans, row);
+    uint64_t end = smaller(row_end, span->first + span->count);
+    return (struct tile){
+        .bench = bench,
+        .rows = span->values + (row - span->first) * run->spans->dim,
+        .row_first = row,
+        .row_count = (size_t)smaller(run->block_rows, end - row),
+    };
+}
+
 /* One part of the group's queries over one part of the rows. */
 static void scan_part(void *arg, size_t task, size_t worker)
 {
@@ -241,18 +258,14 @@ static void scan_part(void *arg, size_t task, size_t worker)
     uint64_t row = run->scan->row_first + task / run->query_parts * run->part_rows;
     uint64_t row_end = smaller(row + run->part_rows, run->scan->row_end);
     while (row < row_end && atomic_load_explicit(&run->err, memory_order_relaxed) == WG_OK) {
-        wg_err err = stop_check(run->scan->stop);
-        if (err != WG_OK) atomic_store(&run->err, err);
-        const struct row_span *span = span_of(run->spans, row);
-        struct tile tile = {
-            .bench = &run->scratch->benches[worker],
-            .rows = span->values + (row - span->first) * run->spans->dim,
-            .row_first = row,
-            .row_count =
-                smaller(run->block_rows, smaller(row_end, span->first + span->count) - row),
-            .query_first = query_first,
-        };
-        scan_block(run, &tile, smaller(query_first + PART_QUERIES, run->query_count));
+        struct tile tile = tile_at(run, &run->scratch->benches[worker], row, row_end);
+        tile.query_first = query_first;
+        tile.query_count = (size_t)smaller(PART_QUERIES, run->query_count - query_first);
+        wg_err err = check_block(run, &tile);
+        if (err == WG_OK)
+            scan_tile(run, &tile);
+        else
+            atomic_store(&run->err, err);
         row += tile.row_count;
     }
     fp_env_leave(env);
@@ -306,6 +319,16 @@ static size_t plan_parts(struct run *run)
     return blocks_of(row_count, run->part_rows) * run->query_parts;
 }
 
+/* A worker's error, told on the caller's thread. */
+static wg_err fail_again(const struct run *run)
+{
+    wg_err err = (wg_err)atomic_load(&run->err);
+    const char *why = err == WG_EINVAL     ? "a row has a component that is refused"
+                      : err == WG_ETIMEOUT ? "the deadline passed before the search was done"
+                                           : "cancelled by the caller";
+    return err == WG_OK ? WG_OK : wg_fail(err, "%s", why);
+}
+
 static wg_err scan_group(struct run *run)
 {
     wg_err err = WG_OK;
@@ -313,10 +336,7 @@ static wg_err scan_group(struct run *run)
     prepare_group(run);
     size_t task_count = plan_parts(run);
     pool_run(run->host->pool, scan_part, run, task_count);
-    if (run->err != WG_OK) {
-        TRY(stop_check(run->scan->stop));
-        TRY(wg_fail(run->err, "stopped by its deadline or its caller"));
-    }
+    TRY(fail_again(run));
     pool_run(run->host->pool, merge_query, run, run->query_count);
 out:
     return err;
@@ -331,8 +351,9 @@ static size_t group_size(const struct run *run)
 
 static size_t block_rows_of(size_t dim)
 {
-    size_t rows = BLOCK_BYTES / sizeof(float) / dim / 4 * 4;
-    return rows < BLOCK_ROWS_MIN ? BLOCK_ROWS_MIN : rows > BLOCK_ROWS_MAX ? BLOCK_ROWS_MAX : rows;
+    size_t rows = BLOCK_BYTES / sizeof(float) / dim / BLOCK_ROWS_STEP * BLOCK_ROWS_STEP;
+    if (rows < BLOCK_ROWS_STEP) return BLOCK_ROWS_STEP;
+    return rows < BLOCK_ROWS_MAX ? rows : BLOCK_ROWS_MAX;
 }
 
 static kernel_tile_f32 *tile_of(const struct kernels *kernels, enum metric metric, bool proposes)

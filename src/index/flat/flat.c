@@ -10,6 +10,7 @@ static struct scan scan_of(const struct flat_request *request, const struct mask
         .queries = request->queries,
         .query_count = request->query_count,
         .mask = mask,
+        .check_rows = request->source->unchecked,
         .k = request->k,
         .found_rows = found->rows,
         .found_scores = found->scores,

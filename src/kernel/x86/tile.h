@@ -131,17 +131,36 @@ INLINE const char *fetch(const char *from, size_t size)
     return from + size;
 }
 
-/* All queries against STRIP_ROWS rows from r on, which stay near while the queries pass. */
+/* Rows of a strip that leave room in the first cache for the queries that pass: at 784 dimensions,
+ * where sixteen do not, 100 queries gain a sixth on Zen 5. */
+INLINE size_t rows_that_stay(const struct tile *t)
+{
+    size_t count = STRIP_ROWS;
+    while (count > SQUARE_ROWS && count * t->dim * sizeof *t->rows > 28 * 1024) count /= 2;
+    return count;
+}
+
+/* All squares of STRIP_ROWS rows from r on, some rows at a time. */
+INLINE const char *strip_squares(const struct tile *t, const struct cut *by, size_t r,
+                                 const char *next)
+{
+    size_t stay = rows_that_stay(t);
+    for (size_t from = r; from < r + STRIP_ROWS; from += stay)
+        for (size_t q = 0; q + SQUARE_QUERIES <= t->query_count; q += SQUARE_QUERIES)
+            for (size_t s = from; s < from + stay; s += SQUARE_ROWS) {
+                next = fetch(next, t->ahead);
+                by->square(t, q, s);
+            }
+    return next;
+}
+
+/* All queries against STRIP_ROWS rows from r on. */
 INLINE void tile_strip(const struct tile *t, const struct cut *by, size_t r)
 {
     const char *next = (const char *)(t->rows + (r + STRIP_ROWS) * t->dim);
-    size_t q = 0;
-    for (; q + SQUARE_QUERIES <= t->query_count; q += SQUARE_QUERIES)
-        for (size_t s = r; s < r + STRIP_ROWS; s += SQUARE_ROWS) {
-            next = fetch(next, t->ahead);
-            by->square(t, q, s);
-        }
-    for (; q < t->query_count; q++) {
+    next = strip_squares(t, by, r, next);
+    size_t left = t->query_count % SQUARE_QUERIES;
+    for (size_t q = t->query_count - left; q < t->query_count; q++) {
         next = fetch(next, t->ahead);
         by->strip(t, q, r);
     }
