@@ -27,8 +27,8 @@ class Bench:
     def __init__(self, options):
         self.here, self.python = HERE, sys.executable
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='accept-', dir=options.dir))
-        self.programs, self.library = options.build / 'bench', options.build / 'libwaggle.so'
-        self.cli = options.build / 'waggle'
+        self.shared_library = options.build / 'libwaggle.so'
+        self.programs, self.cli = options.build / 'bench', options.build / 'waggle'
         self.cores, self.all = machine.physical_cores(), os.sched_getaffinity(0)
         self.effort = measure.Effort(2, 0.005) if options.quick else measure.Effort(11, 0.15)
         self.shape = (2000, 20, 32) if options.quick else (100_000, 100, 128)

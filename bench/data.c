@@ -1,5 +1,5 @@
-/* data KIND SEED DIM COUNT STREAM: writes COUNT x DIM values, f32, to standard output. Points of one
- * KIND and SEED come from one distribution, whatever their STREAM: rows and queries are two streams.
+/* data KIND SEED DIM COUNT STREAM: writes COUNT x DIM values, f32, to standard output. Points of
+ * one KIND and SEED come from one distribution, whatever their STREAM: rows and queries are two.
  *
  *   gaussian  every component is normal
  *   latent    1,000 clusters in 32 dimensions, mapped linearly to DIM, plus noise of 0.05: about as

@@ -63,7 +63,7 @@ class Vectors:
                 for line in lines.splitlines()]
 
     def recall(self, metric, truth, ids):
-        """How many of the ids are as near as the truth's k-th, ties and rounding of f64 included."""
+        """The share of the ids that are as near as the truth's k-th, ties included."""
         rows, queries = self.values(self.rows), self.values(self.queries)
         k, hits = len(truth[0]), 0
         for query, best in enumerate(truth):

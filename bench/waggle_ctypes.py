@@ -104,7 +104,7 @@ class Library:
 
 class Context:
     def __init__(self, path, threads):
-        self.library = library = Library(path)
+        self.api = library = Library(path)
         self.handle = c_void_p()
         params = library.params(ContextParams, library.wg_context_params_init_sized,
                                 threads=threads, backend=b'cpu')
@@ -113,7 +113,7 @@ class Context:
         self.version = library.wg_version().decode()
 
     def close(self):
-        self.library.wg_context_destroy(byref(self.handle))
+        self.api.wg_context_destroy(byref(self.handle))
 
 
 class Array:
@@ -121,7 +121,7 @@ class Array:
 
     def __init__(self, context, metric, rows, dim, k):
         self.context, self.k, self.dim = context, k, dim
-        library = context.library
+        library = context.api
         self.params = library.params(
             KnnParams, library.wg_knn_params_init_sized, metric=METRICS[metric], k=k, dim=dim,
             rows=ctypes.addressof(rows), row_count=len(rows) // dim)
@@ -134,7 +134,7 @@ class Array:
     def search(self, queries):
         """queries: the address of as many as were prepared for."""
         self.params.queries = queries
-        self.context.library.wg_knn(self.context.handle, byref(self.params), self.found,
+        self.context.api.wg_knn(self.context.handle, byref(self.params), self.found,
                                     self.scores)
 
     def result(self):
@@ -145,13 +145,13 @@ class Array:
 class Store:
     def __init__(self, context, path, read_only=False):
         self.context, self.handle = context, c_void_p()
-        library = context.library
+        library = context.api
         params = library.params(StoreParams, library.wg_store_params_init_sized,
                                 read_only=read_only)
         library.wg_store_open(context.handle, path.encode(), byref(params), byref(self.handle))
 
     def create(self, name, metric, dim):
-        library = self.context.library
+        library = self.context.api
         params = library.params(CollectionParams, library.wg_collection_params_init_sized, dim=dim,
                                 metric=METRICS[metric])
         library.wg_collection_create(self.handle, name.encode(), byref(params))
@@ -160,42 +160,42 @@ class Store:
         return Collection(self, name)
 
     def close(self):
-        self.context.library.wg_store_close(byref(self.handle))
+        self.context.api.wg_store_close(byref(self.handle))
 
 
 class Collection:
     """A collection, and a searcher of it."""
 
     def __init__(self, store, name):
-        self.library, self.handle, self.searcher = store.context.library, c_void_p(), c_void_p()
-        self.library.wg_collection_open(store.handle, name.encode(), byref(self.handle))
-        self.library.wg_searcher_create(self.handle, byref(self.searcher))
+        self.api, self.handle, self.searcher = store.context.api, c_void_p(), c_void_p()
+        self.api.wg_collection_open(store.handle, name.encode(), byref(self.handle))
+        self.api.wg_searcher_create(self.handle, byref(self.searcher))
 
     def upsert(self, ids, vectors, dim):
         """ids: an array of Id. vectors: the address of as many."""
-        batch = self.library.params(Batch, self.library.wg_batch_init_sized, count=len(ids),
+        batch = self.api.params(Batch, self.api.wg_batch_init_sized, count=len(ids),
                                     ids=ids, vectors=vectors)
-        self.library.wg_collection_upsert(self.handle, dim, byref(batch))
+        self.api.wg_collection_upsert(self.handle, dim, byref(batch))
 
     def setup_search(self, dim, k):
-        self.params = self.library.params(
-            SearchParams, self.library.wg_search_params_init_sized, dim=dim, k=k)
+        self.params = self.api.params(
+            SearchParams, self.api.wg_search_params_init_sized, dim=dim, k=k)
 
     def prepare(self, count):
         self.params.query_count = count
 
     def search(self, queries):
         self.params.queries = queries
-        self.library.wg_searcher_run(self.searcher, byref(self.params))
+        self.api.wg_searcher_run(self.searcher, byref(self.params))
 
     def result(self):
         ids, scores, count = [], [], c_size_t()
         for query in range(self.params.query_count):
-            hits = self.library.wg_searcher_hits(self.searcher, query, byref(count))
+            hits = self.api.wg_searcher_hits(self.searcher, query, byref(count))
             ids += [hits[i].id.value.number for i in range(count.value)]
             scores += [hits[i].score for i in range(count.value)]
         return ids, scores
 
     def close(self):
-        self.library.wg_searcher_destroy(byref(self.searcher))
-        self.library.wg_collection_close(byref(self.handle))
+        self.api.wg_searcher_destroy(byref(self.searcher))
+        self.api.wg_collection_close(byref(self.handle))

@@ -60,7 +60,7 @@ class Searches:
         batch, count = int(batch), len(self.rows) // self.dim
         ids = (waggle.Id * count)()
         for i in range(count):
-            self.context.library.wg_id_from_number(i, ids[i])
+            self.context.api.wg_id_from_number(i, ids[i])
 
         def work():
             store = waggle.Store(self.context, path)

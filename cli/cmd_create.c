@@ -58,6 +58,6 @@ const struct command cmd_create = {
     .argument_min = 1,
     .argument_max = 1,
     .options = options,
-    .common = COMMON_STORE,
+    .common = COMMON_STORE | COMMON_CONTEXT,
     .run = run,
 };

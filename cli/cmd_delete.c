@@ -45,6 +45,6 @@ const struct command cmd_delete = {
         "  waggle delete docs 7 8 chapter-1",
     .argument_min = 2,
     .argument_max = -1,
-    .common = COMMON_STORE,
+    .common = COMMON_STORE | COMMON_CONTEXT,
     .run = run,
 };

@@ -38,6 +38,6 @@ const struct command cmd_drop = {
     .summary = "remove a collection and its files, at once",
     .argument_min = 1,
     .argument_max = 1,
-    .common = COMMON_STORE,
+    .common = COMMON_STORE | COMMON_CONTEXT,
     .run = run,
 };

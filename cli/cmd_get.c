@@ -81,6 +81,6 @@ const struct command cmd_get = {
     .argument_min = 2,
     .argument_max = -1,
     .options = options,
-    .common = COMMON_STORE,
+    .common = COMMON_STORE | COMMON_CONTEXT,
     .run = run,
 };

@@ -75,6 +75,6 @@ const struct command cmd_info = {
     .details = "history is a hash over all commits: equal histories have equal hashes.",
     .argument_min = 1,
     .argument_max = 1,
-    .common = COMMON_STORE,
+    .common = COMMON_STORE | COMMON_CONTEXT,
     .run = run,
 };

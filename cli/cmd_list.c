@@ -74,6 +74,6 @@ const struct command cmd_list = {
     .name = "list",
     .arguments = "",
     .summary = "show the collections of the store",
-    .common = COMMON_STORE,
+    .common = COMMON_STORE | COMMON_CONTEXT,
     .run = run,
 };

@@ -105,6 +105,6 @@ const struct command cmd_scroll = {
     .argument_min = 1,
     .argument_max = 1,
     .options = options,
-    .common = COMMON_STORE,
+    .common = COMMON_STORE | COMMON_CONTEXT,
     .run = run,
 };

@@ -3,6 +3,21 @@
 #include "cli/session.h"
 #include "cli/text.h"
 
+static struct {
+    uint64_t limit;
+} flags = { .limit = 100 };
+
+static const struct option_spec options[] = {
+    { "limit", 'l', .type = OPTION_COUNT, .value = "N", .target = &flags.limit, .min = 1,
+      .max = UINT64_MAX, .help = "show the first N problems; all are counted (default: 100)" },
+    { 0 },
+};
+
+struct problems {
+    struct json_object *shown;
+    uint64_t count;
+};
+
 /* What was checked, for the person who is told that it is fine. */
 struct counts {
     uint64_t collections, points;
@@ -10,9 +25,10 @@ struct counts {
 
 static void report_problem(void *user, const char *problem)
 {
-    struct json_object *problems = user;
+    struct problems *problems = user;
+    if (problems->count++ >= flags.limit) return;
     if (common.json)
-        json_push(problems, json_text(problem));
+        json_push(problems->shown, json_text(problem));
     else
         output_print("%sproblem:%s %s\n", output_style(STYLE_RED), output_style(STYLE_PLAIN),
                      problem);
@@ -62,7 +78,11 @@ static void print_json(const struct counts *counts, struct json_object *problems
 static void print(const struct counts *counts, uint64_t problem_count)
 {
     char collections[TEXT_SIZE], points[TEXT_SIZE];
-    if (problem_count > 0)
+    if (problem_count > flags.limit)
+        output_print("%s problems in %s, the first %s of them above\n",
+                     text_count(problem_count, points), common.store,
+                     text_count(flags.limit, collections));
+    else if (problem_count > 0)
         output_print("%s problem%s in %s\n", text_count(problem_count, points),
                      text_plural(problem_count), common.store);
     else
@@ -77,20 +97,20 @@ static wg_err run(int argument_count, char **arguments)
     wg_err err = WG_OK;
     struct session session = { 0 };
     struct counts counts = { 0 };
-    struct json_object *problems = json_array_make();
+    struct problems problems = { .shown = json_array_make() };
     const char *name = argument_count > 0 ? arguments[0] : NULL;
     uint64_t problem_count;
     TRY(session_open_context(&session));
-    TRY_WG(wg_store_verify(session.context, common.store, name, report_problem, problems,
+    TRY_WG(wg_store_verify(session.context, common.store, name, report_problem, &problems,
                            &problem_count));
     if (problem_count == 0) TRY(count(&session, name, &counts));
     if (common.json)
-        print_json(&counts, problems, problem_count);
+        print_json(&counts, problems.shown, problem_count);
     else
         print(&counts, problem_count);
     if (problem_count > 0) err = fail_silently(EXIT_FAILED);
 out:
-    json_object_put(problems);
+    json_object_put(problems.shown);
     session_close(&session);
     return err;
 }
@@ -103,6 +123,7 @@ const struct command cmd_verify = {
         "Reads all that the store, or one collection, has on disk. Prints each problem as a\n"
         "sentence; exit code 1 when there is one.",
     .argument_max = 1,
-    .common = COMMON_STORE,
+    .options = options,
+    .common = COMMON_STORE | COMMON_CONTEXT,
     .run = run,
 };

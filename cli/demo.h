@@ -1,5 +1,6 @@
 #pragma once
-/* The demo's parts: Fashion-MNIST, its searches and their figures, an independent truth, pictures. */
+/* The demo's parts: Fashion-MNIST, its searches and their figures, an independent truth,
+ * pictures. */
 #include "cli/output.h"
 #include "cli/session.h"
 

@@ -1,5 +1,5 @@
-/* Brute force as anyone would write it: all distances in float64, rows from the file, nothing of the
- * library. Four queries go together, so that their sums do not wait for one another. */
+/* Brute force as anyone would write it: all distances in float64, rows from the file, nothing of
+ * the library. Four queries go together, so that their sums do not wait for one another. */
 #include "cli/demo.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"

@@ -18,6 +18,6 @@ char *measure_cpu_name(char *text, size_t room);
 
 uint64_t measure_peak_memory(void); /* bytes resident at most so far */
 
-/* Seconds that so many threads take to read all of a buffer once; 0: a thread failed to start. Small
- * buffers are read several times, so that the start of the threads does not count. */
+/* Seconds that so many threads take to read all of a buffer once; 0: a thread failed to start.
+ * Small buffers are read several times, so that the start of the threads does not count. */
 double measure_read(const void *bytes, size_t size, unsigned threads);

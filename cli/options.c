@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_COUNT_MAX = 40, LONG_BASE = 256, STORE_THREADS_MAX = 4096 };
+enum { OPTION_COUNT_MAX = 40, LONG_BASE = 256, THREADS_MAX = 1024 };
 
 struct common_options common;
 
@@ -22,8 +22,7 @@ static const struct option_spec store_options[] = {
 
 static const struct option_spec context_options[] = {
     { "threads", 't', .type = OPTION_COUNT, .value = "N", .target = &common.threads, .min = 1,
-      .max = STORE_THREADS_MAX,
-      .help = "threads that work on a call (default: one per processor)" },
+      .max = THREADS_MAX, .help = "threads that work on a call (default: one per processor)" },
     { "cpu", 0, .type = OPTION_TEXT, .value = "TIER", .target = &common.cpu,
       .help = "best kernel tier to use: c, avx2, avx512 (default: the best there is)" },
     { "backend", 0, .type = OPTION_TEXT, .value = "NAME", .target = &common.backend,

@@ -83,22 +83,13 @@ void table_add(struct table *table, const char *format, ...)
     table->cells[table->cell_count++] = cell;
 }
 
-/* Bytes of text that are at most so many columns. */
-static size_t size_of_columns(const char *text, size_t columns)
-{
-    size_t at = 0;
-    for (; text[at]; at++)
-        if ((text[at] & 0xc0) != 0x80 && columns-- == 0) break;
-    return at;
-}
-
 static void print_last(const char *text, size_t blanks, size_t columns)
 {
     output_print("%*s", (int)blanks, "");
     if (text_width(text) <= columns || columns < CELL_COLUMNS_MIN)
         output_print("%s\n", text);
     else
-        output_print("%.*s...\n", (int)size_of_columns(text, columns - 3), text);
+        output_print("%.*s...\n", (int)text_prefix(text, columns - 3), text);
 }
 
 /* The last cell is cut where the line would be longer than columns. */

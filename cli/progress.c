@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BAR_WIDTH = 24, LINE_SIZE = 400 };
+enum { BAR_WIDTH = 24, BAR_WIDTH_MIN = 4, WORDS_WIDTH = 68, LINE_SIZE = 400 };
 static const double redraw_seconds = 0.1, settled_seconds = 0.5;
 
 void progress_begin(struct progress *progress, const char *verb, const char *unit, uint64_t base)
@@ -24,12 +24,16 @@ static void append(char *line, const char *text)
     snprintf(line + used, LINE_SIZE - used, "%s", text);
 }
 
+/* As long as the terminal's width leaves room for. */
 static void append_bar(char *line, double fraction)
 {
     static const char *const eighths[] = { " ", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
-    int filled = (int)(fraction * BAR_WIDTH * 8);
+    int room = (int)terminal_columns(stderr) - WORDS_WIDTH;
+    int width = room < BAR_WIDTH ? room : BAR_WIDTH;
+    int filled = (int)(fraction * width * 8);
+    if (width < BAR_WIDTH_MIN) return;
     append(line, terminal_utf8() ? "▕" : "[");
-    for (int cell = 0; cell < BAR_WIDTH; cell++) {
+    for (int cell = 0; cell < width; cell++) {
         int part = filled - cell * 8;
         if (terminal_utf8())
             append(line, part >= 8 ? "█" : eighths[part > 0 ? part : 0]);
@@ -59,7 +63,7 @@ static void draw(const struct progress *progress, uint64_t done, double fraction
         snprintf(part, sizeof part, "  %s left", text_clock(left, text));
         append(line, part);
     }
-    fprintf(stderr, "\r%s\033[K", line);
+    fprintf(stderr, "\r%.*s\033[K", (int)text_prefix(line, terminal_columns(stderr) - 1), line);
     fflush(stderr);
 }
 

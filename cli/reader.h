@@ -1,6 +1,6 @@
 #pragma once
-/* Points from a file of vectors, batch by batch, in any of the formats of READER_FORMATS. The format
- * is told, or known by the file's name or its first bytes. One thread. */
+/* Points from a file of vectors, batch by batch: npy, fvecs, bvecs, idx, jsonl. The format is told,
+ * or known by the file's name or its first bytes. One thread. */
 #include "cli/element.h"
 #include "cli/heap.h"
 #include "cli/source.h"

@@ -1,6 +1,6 @@
 /* Every file format: what is read back, in batches of every size, plain, packed and from standard
- * input; and what is refused: files cut at every byte, damaged at random, wrong in each way that the
- * header names. */
+ * input; and what is refused: files cut at every byte, damaged at random, wrong in each way that
+ * the header names. */
 #define _DEFAULT_SOURCE /* mkdtemp, dup2 */
 #include "cli/reader.h"
 

@@ -120,3 +120,11 @@ size_t text_width(const char *text)
     for (; *text; text++) width += (*text & 0xc0) != 0x80;
     return width;
 }
+
+size_t text_prefix(const char *text, size_t columns)
+{
+    size_t at = 0;
+    for (; text[at]; at++)
+        if ((text[at] & 0xc0) != 0x80 && columns-- == 0) break;
+    return at;
+}

@@ -28,3 +28,5 @@ void text_suggest(const char *typed, const char *word, const char **best, size_t
 
 /* Columns that a terminal needs to show UTF-8 text of characters one column wide. */
 size_t text_width(const char *text);
+/* Bytes that are shown in at most so many columns. */
+size_t text_prefix(const char *text, size_t columns);

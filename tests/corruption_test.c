@@ -17,13 +17,13 @@ static void check(enum damage damage, const char *name_part, size_t trials)
 static void test_flips_in_segments(void **state)
 {
     (void)state;
-    check(DAMAGE_FLIP, "!mdb", 250);
+    check(DAMAGE_FLIP, "!mdb", 150);
 }
 
 static void test_truncated_segments(void **state)
 {
     (void)state;
-    check(DAMAGE_TRUNCATE, "!mdb", 60);
+    check(DAMAGE_TRUNCATE, "!mdb", 40);
 }
 
 static void test_removed_files(void **state)

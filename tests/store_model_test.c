@@ -1,6 +1,6 @@
 /* Random writes, reads, searches and reopenings of a collection against a model in memory. Two
  * stores get the same writes, one of them reopened in between: their histories' hashes are equal at
- * the end. WAGGLE_SEED and WAGGLE_OPS (400 for each metric) repeat and lengthen it. */
+ * the end. WAGGLE_SEED and WAGGLE_OPS (120 for each metric) repeat and lengthen it. */
 #include "support/check.h"
 #include "support/content.h"
 #include "support/model.h"
@@ -142,7 +142,7 @@ static void play(struct subject *subjects, uint64_t op_count)
 static void test_against_the_model(void **state)
 {
     (void)state;
-    uint64_t op_count = test_number_from("WAGGLE_OPS", 400);
+    uint64_t op_count = test_number_from("WAGGLE_OPS", 120);
     for (int metric = 0; metric < 5; metric++) {
         struct subject subjects[2];
         memset(&model, 0, sizeof model);

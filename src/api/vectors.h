@@ -16,6 +16,6 @@ WG_CHECKED wg_err vectors_check(const struct kernels *kernels, const float *vect
                                 size_t dim, const char *what);
 
 /* Divides each vector by its norm, as the canonical cosine says: the squared norm in double, one
- * chain in rising order, no fma; a vector whose squared norm is within 1e-6 of 1 stays as it is, and
- * a zero vector zero. from and to may be the same. */
+ * chain in rising order, no fma; a vector whose squared norm is within 1e-6 of 1 stays as it is,
+ * and a zero vector zero. from and to may be the same. */
 void vectors_normalize(const float *from, size_t count, size_t dim, float *to);

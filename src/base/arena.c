@@ -2,39 +2,50 @@
 
 #include "base/mem.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 enum { BLOCK_SIZE = 16 * 1024, ALIGNMENT = 8 };
 
 struct arena_block {
-    struct arena_block *before;
+    struct arena_block *after;
     size_t used, room;
     _Alignas(ALIGNMENT) char bytes[];
 };
 
+/* An empty block behind the current one, which it becomes. */
 static wg_err add_block(struct arena *arena, size_t size)
 {
     wg_err err = WG_OK;
-    size_t room = arena->block ? 2 * arena->block->room : BLOCK_SIZE;
+    struct arena_block *current = arena->current;
+    size_t room = current ? 2 * current->room : BLOCK_SIZE;
     if (room < size) room = size;
     char *bytes = NULL;
     TRY(mem_resize(&bytes, sizeof(struct arena_block) + room));
     struct arena_block *block = (void *)bytes;
-    *block = (struct arena_block){ .before = arena->block, .room = room };
-    arena->block = block;
+    *block = (struct arena_block){ .after = current ? current->after : NULL, .room = room };
+    *(current ? &current->after : &arena->first) = block;
+    arena->current = block;
 out:
     return err;
+}
+
+static bool has_room(const struct arena *arena, size_t size)
+{
+    return arena->current && arena->current->room - arena->current->used >= size;
 }
 
 wg_err arena_take(struct arena *arena, size_t size, void **out)
 {
     wg_err err = WG_OK;
+    if (size > SIZE_MAX / 2) return wg_fail(WG_ENOMEM, "no memory for %zu bytes", size);
     size_t padded = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    if (padded < size) return wg_fail(WG_ENOMEM, "no memory for %zu bytes", size);
-    if (!arena->block || arena->block->room - arena->block->used < padded)
-        TRY(add_block(arena, padded));
-    *out = arena->block->bytes + arena->block->used;
-    arena->block->used += padded;
+    while (!has_room(arena, padded) && arena->current && arena->current->after)
+        arena->current = arena->current->after;
+    if (!has_room(arena, padded)) TRY(add_block(arena, padded));
+    *out = arena->current->bytes + arena->current->used;
+    arena->current->used += padded;
 out:
     return err;
 }
@@ -42,7 +53,8 @@ out:
 wg_err arena_copy(struct arena *arena, const void *bytes, size_t size, char **out)
 {
     void *copy;
-    wg_err err = arena_take(arena, size + 1, &copy);
+    wg_err err = size < SIZE_MAX ? arena_take(arena, size + 1, &copy)
+                                 : wg_fail(WG_ENOMEM, "no memory for %zu bytes", size);
     if (err != WG_OK) return err;
     if (size > 0) memcpy(copy, bytes, size);
     *out = copy;
@@ -50,27 +62,18 @@ wg_err arena_copy(struct arena *arena, const void *bytes, size_t size, char **ou
     return WG_OK;
 }
 
-static void free_until(struct arena *arena, const struct arena_block *last)
-{
-    while (arena->block != last) {
-        char *bytes = (void *)arena->block;
-        arena->block = arena->block->before;
-        mem_free(&bytes);
-    }
-}
-
 void arena_reset(struct arena *arena)
 {
-    struct arena_block *newest = arena->block;
-    if (!newest) return;
-    arena->block = newest->before;
-    free_until(arena, NULL);
-    newest->before = NULL;
-    newest->used = 0;
-    arena->block = newest;
+    for (struct arena_block *block = arena->first; block; block = block->after) block->used = 0;
+    arena->current = arena->first;
 }
 
 void arena_fini(struct arena *arena)
 {
-    free_until(arena, NULL);
+    while (arena->first) {
+        char *bytes = (void *)arena->first;
+        arena->first = arena->first->after;
+        mem_free(&bytes);
+    }
+    arena->current = NULL;
 }

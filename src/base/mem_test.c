@@ -61,8 +61,8 @@ static void a_size_that_overflows_is_refused(void **state)
     *p = 42;
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         char number[32];
-        snprintf(number, sizeof number, "%zu", i < 3 ? counts[i] : counts[i] * 8);
-        assert_err(WG_ENOMEM, i < 3 ? "" : number, mem_resize(&p, counts[i]));
+        snprintf(number, sizeof number, "%zu", counts[i]);
+        assert_err(WG_ENOMEM, number, mem_resize(&p, counts[i]));
         assert_ptr_equal(p, was);
         assert_int_equal(*p, 42);
         assert_int_equal(mem_in_use(), before + 1);

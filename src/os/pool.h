@@ -1,6 +1,7 @@
 #pragma once
-/* Worker threads that share the tasks of one call with its caller. Any thread may run tasks, several
- * at once; idle workers sleep. Nothing about the result may depend on which worker does what. */
+/* Worker threads that share the tasks of one call with its caller. Any thread may run tasks, many
+ * threads at once; idle workers sleep. Nothing about the result may depend on which worker does
+ * what. */
 #include "base/err.h"
 
 #include <stddef.h>

@@ -1,10 +1,10 @@
 #pragma once
-/* A collection on disk: its tables, its segments, the view that its latest commit left. Writers take
- * turns; searches hold a view and never wait for them; what reads the tables waits only while their
- * map grows. Any thread. */
+/* A collection on disk: its tables, its segments, the view that its latest commit left. Writers
+ * take turns; searches hold a view and never wait for them; what reads the tables waits only while
+ * their map grows. Any thread. */
+#include "index/flat/residency.h"
 #include "os/background.h"
 #include "os/thread.h"
-#include "index/flat/residency.h"
 #include "store/view.h"
 
 enum collection_table {

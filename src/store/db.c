@@ -9,7 +9,7 @@
 #include <lmdb.h>
 #include <string.h>
 
-enum { READERS_MAX = 1022, DISK_FULL_BYTES = 1 << 20 };
+enum { READERS_MAX = 1022, READER_BYTES = 64, DISK_FULL_BYTES = 1 << 20 };
 
 struct db {
     MDB_env *env;
@@ -62,6 +62,24 @@ static wg_err open_tables(struct db *db, const struct db_params *params)
     return result == 0 ? WG_OK : fail_lmdb(db, "open its tables", result);
 }
 
+/* LMDB makes its lock file sparse and writes through a mapping of it: on a full disk that would be
+ * a SIGBUS. With its blocks there beforehand it is an error here. */
+static wg_err reserve_lock_file(const struct db *db)
+{
+    wg_err err = WG_OK;
+    struct file file = { 0 };
+    char *path = NULL;
+    TRY(path_join(db->path, "lock.mdb", &path));
+    err = file_open(path, FILE_READ_WRITE, &file);
+    if (err == WG_ENOTFOUND) err = file_open(path, FILE_CREATE, &file);
+    TRY(err);
+    TRY(file_reserve(&file, (READERS_MAX + 2) * READER_BYTES));
+out:
+    file_close(&file);
+    mem_free(&path);
+    return err;
+}
+
 static wg_err open_env(struct db *db, const struct db_params *params)
 {
     unsigned flags = MDB_NOTLS | (params->read_only ? MDB_RDONLY | MDB_NOLOCK : 0);
@@ -81,6 +99,7 @@ wg_err db_open(const struct db_params *params, struct db **out)
     *db = (struct db){ 0 };
     rwlock_init(&db->map);
     TRY(path_join(params->path, "", &db->path));
+    if (!params->read_only) TRY(reserve_lock_file(db));
     TRY(open_env(db, params));
     TRY(open_tables(db, params));
     *out = db;
@@ -197,42 +216,42 @@ wg_err db_get(struct db_txn *txn, unsigned table, struct bytes key, bool *found,
 }
 
 /* Room for the pieces and a checksum is reserved in the page and filled there. */
-static int put(struct db_txn *txn, unsigned table, struct bytes key, struct bytes first,
-               struct bytes second, unsigned flags, MDB_val *room)
+static int put(struct db_txn *txn, unsigned table, struct bytes key, struct pieces value,
+               unsigned flags, MDB_val *room)
 {
     MDB_val key_val = val_of(key);
-    size_t size = first.size + second.size;
+    size_t size = value.first.size + value.second.size;
     *room = (MDB_val){ .mv_size = size + sizeof(value_sum) };
     int result =
         mdb_put(handle_of(txn), txn->db->tables[table], &key_val, room, flags | MDB_RESERVE);
     if (result != 0) return result;
     char *to = room->mv_data;
-    memcpy(to, first.start, first.size);
-    if (second.size > 0) memcpy(to + first.size, second.start, second.size);
+    if (value.first.size > 0) memcpy(to, value.first.start, value.first.size);
+    if (value.second.size > 0) memcpy(to + value.first.size, value.second.start, value.second.size);
     value_sum sum = checksum32(to, size, key_seed(table, key));
     memcpy(to + size, &sum, sizeof sum);
     return 0;
 }
 
-wg_err db_put_pieces(struct db_txn *txn, unsigned table, struct bytes key, struct bytes first,
-                     struct bytes second)
+wg_err db_put_pieces(struct db_txn *txn, unsigned table, struct bytes key, struct pieces value)
 {
     MDB_val room;
-    return put_result(txn, put(txn, table, key, first, second, 0, &room));
+    return put_result(txn, put(txn, table, key, value, 0, &room));
 }
 
 wg_err db_put(struct db_txn *txn, unsigned table, struct bytes key, struct bytes value)
 {
-    return db_put_pieces(txn, table, key, value, (struct bytes){ 0 });
+    return db_put_pieces(txn, table, key, (struct pieces){ .first = value });
 }
 
-wg_err db_add_pieces(struct db_txn *txn, unsigned table, struct bytes key, struct bytes first,
-                     struct bytes second, bool *existed, struct bytes *existing)
+wg_err db_add_pieces(struct db_txn *txn, unsigned table, struct bytes key, struct pieces value,
+                     struct bytes *existing)
 {
     MDB_val room;
-    int result = put(txn, table, key, first, second, MDB_NOOVERWRITE, &room);
-    *existed = result == MDB_KEYEXIST;
-    return *existed ? check_value(txn, table, key, &room, existing) : put_result(txn, result);
+    int result = put(txn, table, key, value, MDB_NOOVERWRITE, &room);
+    existing->start = NULL;
+    if (result == MDB_KEYEXIST) return check_value(txn, table, key, &room, existing);
+    return put_result(txn, result);
 }
 
 wg_err db_delete(struct db_txn *txn, unsigned table, struct bytes key)

@@ -52,13 +52,15 @@ WG_CHECKED wg_err db_get(struct db_txn *txn, unsigned table, struct bytes key, b
                          struct bytes *value);
 /* Replaces. */
 WG_CHECKED wg_err db_put(struct db_txn *txn, unsigned table, struct bytes key, struct bytes value);
-/* A value made of two pieces. */
+/* A value made of two pieces, the second of which may be empty. */
+struct pieces {
+    struct bytes first, second;
+};
 WG_CHECKED wg_err db_put_pieces(struct db_txn *txn, unsigned table, struct bytes key,
-                                struct bytes first, struct bytes second);
-/* Puts only where there is none; else *existing is the value there, and *existed is true. */
+                                struct pieces value);
+/* Puts only where there is none; existing->start is NULL then, else *existing is what is there. */
 WG_CHECKED wg_err db_add_pieces(struct db_txn *txn, unsigned table, struct bytes key,
-                                struct bytes first, struct bytes second, bool *existed,
-                                struct bytes *existing);
+                                struct pieces value, struct bytes *existing);
 WG_CHECKED wg_err db_delete(struct db_txn *txn, unsigned table, struct bytes key);
 WG_CHECKED wg_err db_empty(struct db_txn *txn, unsigned table);
 WG_CHECKED wg_err db_count(struct db_txn *txn, unsigned table, uint64_t *out);

@@ -1,6 +1,6 @@
 #pragma once
-/* Reading points: by id, in id order, and the payloads of hits. What is read is copied into an arena
- * of the caller's. */
+/* Reading points: by id, in id order, and the payloads of hits. What is read is copied into an
+ * arena of the caller's. */
 #include "base/arena.h"
 #include "store/collection.h"
 #include "waggle/search.h"
@@ -16,7 +16,7 @@ struct read_request {
 WG_CHECKED wg_err collection_read(struct collection *collection, const struct read_request *request,
                                   struct arena *arena, wg_point **points, size_t *count);
 
-/* Sets payload and changed of hits found in the view of that sequence. The payload is today's; it is
+/* Sets payload and changed of hits found in the view of that sequence. The payload is today's, and
  * NULL when the point is gone. */
 WG_CHECKED wg_err collection_read_payloads(struct collection *collection, uint64_t sequence,
                                            wg_hit *hits, size_t count, struct arena *arena);

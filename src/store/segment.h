@@ -1,6 +1,6 @@
 #pragma once
-/* A segment: a file of rows, their vectors and beside them their ids. Preallocated, appended to with
- * pwrite, mapped read-only, never overwritten below what a commit has counted.
+/* A segment: a file of rows, their vectors and beside them their ids. Preallocated, appended to
+ * with pwrite, mapped read-only, never overwritten below what a commit has counted.
  *
  * One thread writes; any number read rows below a count that they were told after the write.
  * Segments are counted references: views hold them, and the last one closes the file. */

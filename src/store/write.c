@@ -79,7 +79,7 @@ static wg_err put_point(struct commit *commit, const struct id_key *key, uint64_
 {
     struct point_head head = head_of(commit, row, payload.size);
     return db_put_pieces(&commit->txn, TABLE_POINTS, id_key_bytes(key),
-                         (struct bytes){ &head, sizeof head }, payload);
+                         (struct pieces){ { &head, sizeof head }, payload });
 }
 
 /* An id that is there already: its row dies. */
@@ -102,10 +102,9 @@ static wg_err upsert_point(struct commit *commit, const struct id_key *key, uint
     wg_err err = WG_OK;
     struct bytes payload = { text, text ? strlen(text) : 0 }, existing;
     struct point_head head = head_of(commit, row, payload.size);
-    bool existed;
     TRY(db_add_pieces(&commit->txn, TABLE_POINTS, id_key_bytes(key),
-                      (struct bytes){ &head, sizeof head }, payload, &existed, &existing));
-    if (existed)
+                      (struct pieces){ { &head, sizeof head }, payload }, &existing));
+    if (existing.start)
         TRY(replace_point(commit, key, row, payload, existing));
     else
         commit->record.point_count++;

@@ -1,6 +1,6 @@
 #pragma once
-/* A device that can be told to fail: it has a memory of its own, does its scans when they are waited
- * for, and is right unless told otherwise. For tests of what happens around a device. */
+/* A device that can be told to fail: it has a memory of its own, does its scans when they are
+ * waited for, and is right unless told otherwise. For tests of what happens around a device. */
 #include "device/device.h"
 
 #include <stdatomic.h>
