@@ -14,7 +14,7 @@ void heap_free_bytes(void *bytes);
 /* Ends the program; for libraries that return NULL. */
 _Noreturn void heap_exhausted(size_t size_bytes);
 
-/* Texts that die together. Zero is an empty arena. */
+/* Texts that die together. Zero is an empty pool. */
 struct text_pool {
     struct text_chunk *newest;
 };

@@ -325,7 +325,7 @@ static void test_every_k(void **state)
 static void test_every_batch_size(void **state)
 {
     (void)state;
-    struct mirror m = { .metric = WG_COSINE, .kind = DATA_UNIT, .dim = 19, .room = 600 };
+    struct mirror m = { .metric = WG_COSINE, .kind = DATA_NEAR_1, .dim = 19, .room = 600 };
     mirror_create(&m, scratch_create());
     write_fresh(&m, 200);
     apply_pattern(&m, UPDATED);
@@ -351,34 +351,44 @@ static void test_an_empty_collection(void **state)
     mirror_free(&m);
 }
 
-/* More than two times 65,536 rows; those of the middle 65,536 all die, so that a whole chunk of
- * live bits is empty. */
-static void test_a_dead_chunk(void **state)
+static void delete_rows(struct mirror *m, const uint64_t *rows, size_t count)
+{
+    wg_id *ids = allocate(count, sizeof *ids);
+    size_t deleted = 0;
+    for (size_t i = 0; i < count; i++) {
+        wg_id_from_number(m->ids[rows[i]], &ids[i]);
+        m->live[rows[i]] = false;
+    }
+    assert_ok(wg_collection_delete(m->collection, ids, count, &deleted));
+    assert_int_equal(deleted, count);
+    free(ids);
+}
+
+/* More than two times 65,536 rows. First those at the edges of words and chunks of live bits die,
+ * then the rest of the middle chunk, then that of the first. */
+static void test_dead_chunks(void **state)
 {
     (void)state;
     enum { CHUNK = 65536, COUNT = 2 * CHUNK + 9000, PART = 20000 };
+    static const uint64_t edges[] = { 0,         63,        64,        CHUNK - 1,    CHUNK,
+                                      CHUNK + 1, 2 * CHUNK, COUNT - 1, 2 * CHUNK - 1 };
     struct mirror m = { .metric = WG_DOT, .kind = DATA_UNIT, .dim = 3, .room = COUNT };
     mirror_create(&m, scratch_create());
     uint64_t *numbers = allocate(COUNT, sizeof *numbers);
-    wg_id *ids = allocate(CHUNK, sizeof *ids);
     for (size_t i = 0; i < COUNT; i++) numbers[i] = i;
     for (size_t i = 0; i < COUNT; i += PART)
         mirror_upsert(&m, numbers + i, COUNT - i < PART ? COUNT - i : PART, true);
-    for (size_t i = 0; i < CHUNK; i++) {
-        wg_id_from_number(CHUNK + i, &ids[i]);
-        m.live[CHUNK + i] = false;
+    delete_rows(&m, edges, sizeof edges / sizeof *edges);
+    check_on_contexts(&m, 2, 3);
+    for (uint64_t chunk = 2; chunk-- > 0;) {
+        size_t count = 0;
+        for (uint64_t row = chunk * CHUNK; row < (chunk + 1) * CHUNK; row++)
+            if (m.live[row]) numbers[count++] = row;
+        delete_rows(&m, numbers, count);
+        check_info(&m);
+        check_on_contexts(&m, 2, 3);
     }
-    assert_ok(wg_collection_delete(m.collection, ids, CHUNK, NULL));
-    check_info(&m);
-    check_on_contexts(&m, 2, 1);
-    for (size_t i = 0; i < CHUNK; i++) {
-        wg_id_from_number(i, &ids[i]);
-        m.live[i] = false;
-    }
-    assert_ok(wg_collection_delete(m.collection, ids, CHUNK, NULL));
-    check_on_contexts(&m, 2, 1);
     free(numbers);
-    free(ids);
     mirror_free(&m);
 }
 
@@ -407,7 +417,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_empty_collection), cmocka_unit_test(test_every_k),
         cmocka_unit_test(test_every_batch_size),    cmocka_unit_test(test_live_patterns),
-        cmocka_unit_test(test_a_dead_chunk),
+        cmocka_unit_test(test_dead_chunks),
     };
     return cmocka_run_group_tests(tests, make_contexts, destroy_contexts);
 }

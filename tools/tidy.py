@@ -111,6 +111,10 @@ def problems_of_functions(path, lines):
                 yield f'{path}:{start}: {count} parameters'
         if line.startswith('}') and start and n - start > FUNCTION_LINES:
             yield f'{path}:{start}: function of {n - start} lines'
+
+
+def problems_of_nesting(path, lines):
+    for n, line in enumerate(lines, 1):
         if re.match(rf' {{{4 * (NESTING + 1)},}}(if|for|while|switch|do)\b', line):
             yield f'{path}:{n}: nested more than {NESTING} deep'
 
@@ -142,6 +146,7 @@ def problems_of_c(path, text):
         for n, (raw, line) in enumerate(zip(lines, code), 1):
             source = raw if re.match(r'\s*#\s*include', raw) else line
             yield from (f'{path}:{n}: {p}' for p in problems_of_line(path, source))
+        yield from problems_of_nesting(path, code)
     if path.startswith('waggle/'):
         yield from problems_of_public_header(path, text)
     yield from problems_of_functions(path, code)
@@ -197,6 +202,7 @@ FINE = {
     'src/os/posix/v.c': '#ifdef __linux__\n#include <fcntl.h>\n#endif',
     'src/index/flat/a_test.c': '#include "store/store.h"\n#include <cmocka.h>\np = calloc(1, 2);',
     'cli/z.c': '#include "cli/a.h"\n#include "waggle/knn.h"\n#include <zlib.h>\n#include <poll.h>',
+    'src/index/flat/b_test.c': 'void f(void)\n{\n' + ' ' * 20 + 'for (;;) g();\n}',
     'tests/support/data.c': '#include "base/prng.h"\n#include <fcntl.h>',
     'src/search/six.c': 'int f(int a, int b, int (*c)(int, int), int d, int e, int g)\n{\n}',
     'include/waggle/fine.h':

@@ -87,6 +87,30 @@ static size_t find_refused_c(const float *x, size_t count)
     return i;
 }
 
+static void pack_c(const float *rows, size_t row_count, size_t dim, float *panel, float *norms)
+{
+    for (size_t r = 0; r < PANEL_ROWS; r++) {
+        norms[r] = 0;
+        for (size_t i = 0; i < dim; i++) {
+            float x = r < row_count ? rows[r * dim + i] : 0.0f;
+            panel[i * PANEL_ROWS + r] = x;
+            norms[r] = fmaf(x, x, norms[r]);
+        }
+    }
+}
+
+static void dot_panel_c(const float *queries, size_t query_count, const float *panel, size_t dim,
+                        float *scores, size_t stride)
+{
+    for (size_t q = 0; q < query_count; q++)
+        for (size_t r = 0; r < PANEL_ROWS; r++) {
+            float sum = 0;
+            for (size_t i = 0; i < dim; i++)
+                sum = fmaf(queries[q * dim + i], panel[i * PANEL_ROWS + r], sum);
+            scores[q * stride + r] = sum;
+        }
+}
+
 const char *cpu_tier_name(enum cpu_tier tier)
 {
     static const char *const names[CPU_TIER_COUNT] = {

@@ -1,8 +1,8 @@
 #pragma once
-/* Scores of f32 vectors: the canonical score. Sixteen lanes start at +0; element i goes to lane
- * i mod 16, in rising i (dot and l2 by one fused operation); then lane j takes in lane j+8, j+4,
- * j+2, j+1; then +0 is added, so that no score is -0. Every tier returns the same bits as the C
- * tier.
+/* Scores of f32 vectors: the canonical score, and in pack and dot_panel another, for proposals.
+ * Canonical: sixteen lanes start at +0; element i goes to lane i mod 16, in rising i (dot and l2 by
+ * one fused operation); then lane j takes in lane j+8, j+4, j+2, j+1; then +0 is added, so that no
+ * score is -0. Every tier returns the same bits as the C tier.
  *
  * Pure functions: any thread, no state, no alignment needed, dim and counts may be 0. They run with
  * round-to-nearest and without flush-to-zero (kernel/fpenv.h). Components are finite and at most
@@ -28,6 +28,21 @@ typedef size_t kernel_sift_f32(const float *scores, const float *offsets, size_t
 /* The first position whose component is not within [-1e15, 1e15] (a NaN is not); count: none. */
 typedef size_t kernel_find_f32(const float *x, size_t count);
 
+enum { PANEL_ROWS = 32 };
+
+/* Rows laid out for dot_panel: panel[i * PANEL_ROWS + r] is component i of row r; rows from
+ * row_count (1 to PANEL_ROWS) on are zeros. norms[r], PANEL_ROWS of them, receives the squared
+ * norm: one chain of fma over rising i, from +0. May prefetch the PANEL_ROWS rows behind these. */
+typedef void kernel_pack_f32(const float *rows, size_t row_count, size_t dim, float *panel,
+                             float *norms);
+
+/* scores[q * stride + r], r < PANEL_ROWS: dot of query q and row r of the panel: one chain,
+ * acc = fma(query[i], row[i], acc) over rising i, from +0. Not the canonical score, and may be -0.
+ * Within g |q||x| + dim * 2^-149 of the exact product, g = dim u / (1 - dim u), u = 2^-24; the
+ * second term is underflow. Fastest where panel begins at a multiple of 64 bytes. */
+typedef void kernel_panel_f32(const float *queries, size_t query_count, const float *panel,
+                              size_t dim, float *scores, size_t stride);
+
 /* One line per kernel: type, name. The table and the kernel check are made from it. */
 #define KERNELS(X)                     \
     X(kernel_pair_f32, dot)            \
@@ -39,7 +54,9 @@ typedef size_t kernel_find_f32(const float *x, size_t count);
     X(kernel_tile_f32, l1_tile)        \
     X(kernel_tile_f32, chebyshev_tile) \
     X(kernel_sift_f32, sift)           \
-    X(kernel_find_f32, find_refused)
+    X(kernel_find_f32, find_refused)   \
+    X(kernel_pack_f32, pack)           \
+    X(kernel_panel_f32, dot_panel)
 
 struct kernels {
 #define X(type, name) type *name;

@@ -19,7 +19,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { QUERIES_MAX = 9, ROWS_MAX = 40, DIM_MAX = 1536, ROUNDS = 12 };
+enum { QUERIES_MAX = 9, PANEL_QUERIES_MAX = 50, ROWS_MAX = 40, DIM_MAX = 1536, ROUNDS = 12 };
 
 static unsigned seed;
 static size_t compared;
@@ -265,6 +265,45 @@ static void check_kernel_find_f32(struct subject *s, kernel_find_f32 *want, kern
     compare_count(s, expected, found);
 }
 
+static void check_kernel_pack_f32(struct subject *s, kernel_pack_f32 *want, kernel_pack_f32 *got)
+{
+    static float expected[DIM_MAX * PANEL_ROWS], expected_norms[PANEL_ROWS];
+    s->query_count = 1;
+    s->row_count = one_in(2) ? PANEL_ROWS : 1 + below(PANEL_ROWS);
+    float *rows = guarded_take(&rows_room, s->row_count * s->dim);
+    float *panel = guarded_take(&out_room, s->dim * PANEL_ROWS);
+    float *norms = guarded_take(&queries_room, PANEL_ROWS);
+    fill(rows, s->row_count * s->dim, (enum way)below(WAY_COUNT), 1);
+    want(rows, s->row_count, s->dim, expected, expected_norms);
+    enter();
+    got(rows, s->row_count, s->dim, panel, norms);
+    leave();
+    compare(s, expected, panel, s->dim * PANEL_ROWS);
+    compare(s, expected_norms, norms, PANEL_ROWS);
+}
+
+/* What is between the scores of two queries stays as it was. */
+static void check_kernel_panel_f32(struct subject *s, kernel_panel_f32 *want, kernel_panel_f32 *got)
+{
+    static float expected[PANEL_QUERIES_MAX * (PANEL_ROWS + 8)];
+    size_t stride = PANEL_ROWS + below(9);
+    s->query_count = below(PANEL_QUERIES_MAX + 1);
+    s->row_count = PANEL_ROWS;
+    size_t count = s->query_count > 0 ? (s->query_count - 1) * stride + PANEL_ROWS : 0;
+    float *queries = guarded_take(&queries_room, s->query_count * s->dim);
+    float *panel = guarded_take(&rows_room, s->dim * PANEL_ROWS);
+    float *scores = guarded_take(&out_room, count);
+    enum way way = (enum way)below(WAY_COUNT);
+    fill(queries, s->query_count * s->dim, way, 1);
+    fill(panel, s->dim * PANEL_ROWS, way, -1);
+    memset(expected, 0xff, sizeof expected);
+    want(queries, s->query_count, panel, s->dim, expected, stride);
+    enter();
+    got(queries, s->query_count, panel, s->dim, scores, stride);
+    leave();
+    compare(s, expected, scores, count);
+}
+
 static void check_round(const char *tier, const struct kernels *c, const struct kernels *k)
 {
     for (size_t dim = 0; dim <= DIM_MAX; dim += dim < 130 ? 1 : 469) {
@@ -316,6 +355,23 @@ static void check_known_positions(const char *tier, const struct kernels *k)
     const float x[] = { WG_COMPONENT_MAX, -WG_COMPONENT_MAX, 0, NAN, INFINITY };
     expect(k->find_refused(x, 3) == 3, tier, "find_refused finds one among allowed components");
     expect(k->find_refused(x, 5) == 3, tier, "find_refused does not find the NaN");
+}
+
+/* One chain: 2^24 takes in a 1 after the other, and stays; two ones together would not be lost. */
+static void check_known_panel(const char *tier, const struct kernels *k)
+{
+    const float rows[] = { 1, 2, 3, 0x1p12f, 1, 1 }, queries[] = { 4, 0, 8, 0x1p12f, 1, 1 };
+    float panel[3 * PANEL_ROWS], norms[PANEL_ROWS], scores[2 * PANEL_ROWS];
+    k->pack(rows, 2, 3, panel, norms);
+    expect(panel[0] == 1 && panel[PANEL_ROWS] == 2 && panel[PANEL_ROWS + 1] == 1 &&
+               panel[2 * PANEL_ROWS] == 3 && panel[2] == 0 && panel[3 * PANEL_ROWS - 1] == 0,
+           tier, "pack does not lay out component i of row r at i * 32 + r, zeros behind");
+    expect(norms[0] == 14 && norms[1] == 0x1p24f && norms[2] == 0, tier,
+           "pack does not give the squared norms 14, 2^24 and 0");
+    k->dot_panel(queries, 2, panel, 3, scores, PANEL_ROWS);
+    expect(scores[0] == 28 && scores[PANEL_ROWS] == 0x1p12f + 5, tier,
+           "dot_panel of (1 2 3) with its queries is not 28 and 2^12 + 5");
+    expect(scores[PANEL_ROWS + 1] == 0x1p24f, tier, "dot_panel is not one chain");
 }
 
 static void check_no_hole(enum cpu_tier tier, const struct kernels *k)
@@ -374,6 +430,7 @@ static void check_tier(enum cpu_tier tier, const struct kernels *c)
     check_no_hole(tier, &k);
     check_known_scores(name, &k);
     check_known_positions(name, &k);
+    check_known_panel(name, &k);
     for (int round = 0; round < ROUNDS; round++) check_round(name, c, &k);
     check_hostility(&k);
     hostile = true;
@@ -385,9 +442,9 @@ int main(int argc, char **argv)
 {
     seed = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1;
     srand(seed);
-    queries_room = guarded_make((size_t)QUERIES_MAX * DIM_MAX * sizeof(float));
+    queries_room = guarded_make((size_t)PANEL_QUERIES_MAX * DIM_MAX * sizeof(float));
     rows_room = guarded_make((size_t)ROWS_MAX * DIM_MAX * sizeof(float));
-    out_room = guarded_make((DIM_MAX + ROWS_MAX) * sizeof(float));
+    out_room = guarded_make((size_t)PANEL_ROWS * DIM_MAX * sizeof(float));
     struct kernels c;
     kernels_init(&c, CPU_C);
     for (enum cpu_tier tier = CPU_C; tier < CPU_TIER_COUNT; tier++) {

@@ -99,7 +99,7 @@ void commit_abort(struct commit *commit)
 static uint64_t new_capacity(const struct commit *commit, uint64_t rows_to_come)
 {
     const struct segment *last = last_segment(commit);
-    uint64_t row_size = commit->collection->space.dim * sizeof(float);
+    uint64_t row_size = commit->collection->space.dim * sizeof(float) + sizeof(struct id_slot);
     uint64_t bytes = last ? 2 * last->header.capacity * row_size : segment_bytes_min;
     if (bytes < rows_to_come * row_size) bytes = rows_to_come * row_size;
     if (bytes > segment_bytes_max) bytes = segment_bytes_max;

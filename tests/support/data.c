@@ -32,9 +32,19 @@ static float component(struct prng *prng, enum data_kind kind, float scale)
     case DATA_FAR: return 1000.0f + prng_unit(prng) * 1e-3f;
     case DATA_SCALES: return prng_unit(prng) * scale;
     case DATA_UNIT:
+    case DATA_NEAR_1:
     case DATA_KIND_COUNT: break;
     }
     return prng_unit(prng);
+}
+
+static void bring_near_1(struct prng *prng, size_t dim, float *row)
+{
+    double norm2 = 0, away = pow(10, -8 + (double)(prng_next(prng) % 7));
+    for (size_t i = 0; i < dim; i++) norm2 += (double)row[i] * (double)row[i];
+    double wanted = prng_next(prng) % 2 ? 1 + away : 1 - away;
+    for (size_t i = 0; norm2 > 0 && i < dim; i++)
+        row[i] = (float)((double)row[i] * sqrt(wanted / norm2));
 }
 
 void data_fill(struct prng *prng, enum data_kind kind, size_t count, size_t dim, float *vectors)
@@ -47,5 +57,6 @@ void data_fill(struct prng *prng, enum data_kind kind, size_t count, size_t dim,
         }
         float scale = powf(10, (float)(prng_next(prng) % 46) - 30) * 0.99f;
         for (size_t i = 0; i < dim; i++) row[i] = component(prng, kind, scale);
+        if (kind == DATA_NEAR_1) bring_near_1(prng, dim, row);
     }
 }

@@ -12,6 +12,7 @@ enum data_kind {
     DATA_TINY,   /* every product underflows */
     DATA_FAR,    /* a small cluster around one far point */
     DATA_SCALES, /* each row with a scale of its own, from 1e-30 to 1e15 */
+    DATA_NEAR_1, /* squared norms around 1, from 1e-8 to 1e-2 away */
     DATA_KIND_COUNT
 };
 

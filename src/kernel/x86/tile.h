@@ -8,14 +8,9 @@
  * static: each tier compiles its own, with its own flags, and a metric is a constant that is gone
  * after inlining. */
 #include "kernel/kernel.h"
+#include "kernel/x86/unroll.h"
 
 #include <xmmintrin.h>
-
-#define INLINE static inline __attribute__((always_inline))
-
-/* gcc 12 at -O2 does not unroll by itself, and keeps the accumulators in memory, at half the
- * speed. */
-#define EACH(i, count) _Pragma("GCC unroll 16") for (size_t i = 0; i < (count); i++)
 
 enum { LANES = 16, PASSES = LANES / VEC_LANES, BLOCK_MAX = 16 };
 

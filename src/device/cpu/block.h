@@ -1,0 +1,55 @@
+#pragma once
+/* The inside of a scan: some queries against a block of rows, and the best of them kept. Few queries
+ * are scored canonically at once. Many are proposed to by packed dot products, which run at the
+ * speed of a matrix product; what the bounds cannot exclude is then scored canonically. */
+#include "base/topk.h"
+#include "device/cpu/dot_bound.h"
+#include "device/cpu/l2_bound.h"
+#include "device/cpu/scan.h"
+
+#include <stdatomic.h>
+
+enum {
+    PART_QUERIES = 128, /* against one block at a time */
+    PROPOSE_QUERIES_MIN = 16, /* below, packing a row costs more than it saves */
+};
+
+/* What one worker works on: its block and its heaps. */
+struct bench {
+    size_t block_rows, dim, item_count, top_count; /* room */
+    float *scores; /* PART_QUERIES x block_rows */
+    float *offsets; /* block_rows: of the rows, for the bound */
+    float *panel; /* PANEL_ROWS x dim */
+    uint32_t *kept; /* block_rows */
+    struct scored *items; /* item_count: k for each top */
+    struct topk *tops; /* top_count: one for each query of the group */
+};
+
+/* One group of queries over all rows; the same for all workers. */
+struct run {
+    const struct device_host *host;
+    const struct span_list *spans;
+    const struct bitmap *live; /* NULL: every row */
+    const struct scan *scan;
+    struct scan_scratch *scratch;
+    kernel_pair_f32 *pair;
+    kernel_tile_f32 *tile;
+    float scale; /* value = scale * score, the lower the better */
+    struct dot_bound dot_bound;
+    struct l2_bound l2_bound;
+    const double *query_norms; /* squared; query_count */
+    size_t block_rows, part_rows, query_parts;
+    size_t query_first, query_count; /* of the group */
+    atomic_int err; /* of a worker; its text is made anew */
+};
+
+/* A part of the group's queries against a block of rows. */
+struct block {
+    struct bench *bench;
+    const float *rows;
+    uint64_t row_first;
+    size_t row_count;
+    size_t query_first, query_count; /* query_first counts from the group's first */
+};
+
+void block_scan(const struct run *run, const struct block *block);
