@@ -83,7 +83,8 @@ class CommandLine(unittest.TestCase):
             process.kill()
         process.wait()
         for stream in (process.stdin, process.stdout, process.stderr):
-            stream.close()
+            if stream:
+                stream.close()
 
     def run_for(self, code, *args, data=None):
         """Runs it, expects this exit code, returns standard output and standard error."""
@@ -508,6 +509,19 @@ class Interrupted(CommandLine):
             self.assertEqual([p['id'] for p in self.lines('scroll', 'docs')], list(range(count)))
             self.assert_clean()
             self.ok('drop', 'docs')
+
+    def test_ctrl_c_while_it_is_busy(self):
+        path = self.file('many.npy', npy(rows_of(20000, 8)))
+        process = self.start('import', 'docs', path, '--create', '--metric', 'dot', '--batch', 10)
+        self.addCleanup(self.end, process)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=20), INTERRUPTED, process.stderr.read())
+        count = self.count()
+        self.assertEqual(count % 10, 0)
+        self.assertLess(count, 20000)
+        self.assertEqual([p['id'] for p in self.lines('scroll', 'docs')], list(range(count)))
+        self.assert_clean()
 
     def test_a_closed_pipe(self):
         self.fill(count=3000, dim=8)

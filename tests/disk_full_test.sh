@@ -115,6 +115,26 @@ run 0 import docs "$work/first.jsonl"
 check_content
 [ "$(count docs)" -eq 500 ] || fail "500 points imported, $(count docs) counted"
 
+# --- rows have room, the tables have none: long payloads beside short vectors ---
+awk 'BEGIN {
+    for (i = 0; i < 4000; i++) text = text "x"
+    for (i = 0; i < 500; i++)
+        printf "{\"id\": %d, \"payload\": {\"t\": \"%s\"}, \"vector\": [%d, 1]}\n", i, text, i
+}' >"$work/long.jsonl"
+run 0 create long --dim 2 --metric dot
+run 0 import long --limit 20 --batch 10 "$work/long.jsonl"
+dd if=/dev/zero of="$disk/rest" bs=4k >/dev/null 2>&1
+run 6 import long --batch 10 "$work/long.jsonl"
+says space
+run 0 verify
+long=$(count long)
+[ "$long" -ge 20 ] && [ $((long % 10)) -eq 0 ] || fail "$long points with long payloads"
+rm "$disk/rest"
+run 0 import long "$work/long.jsonl"
+[ "$(count long)" -eq 500 ] || fail "500 points imported, $(count long) counted"
+run 0 drop long
+run 0 verify
+
 # --- full from the first: making a store ---
 dd if=/dev/zero of="$disk/rest" bs=4k >/dev/null 2>&1
 whole=$store

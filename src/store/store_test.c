@@ -366,6 +366,8 @@ static void what_a_crash_left_is_swept(void **state)
     make_subfolder("c-ff/tables");
     make_file("c-ff/0-0.seg");
     make_subfolder("mine");
+    make_subfolder("c-old"); /* no number */
+    make_subfolder("c-2.bak");
     assert_ok(open_as(false, true, &store)); /* reading changes nothing */
     c = take(store, "c");
     finish(&store, &c);
@@ -376,6 +378,7 @@ static void what_a_crash_left_is_swept(void **state)
     assert_false(exists("c-ff"));
     assert_false(exists(orphan));
     assert_true(exists("notes.txt") && exists("mine") && exists(other)); /* not ours */
+    assert_true(exists("c-old") && exists("c-2.bak"));
     finish(&store, &c);
     check_clean(number);
 }
@@ -520,9 +523,11 @@ static void every_allocation_of_opening_can_fail(void **state)
     finish(&store, &c);
     size_t in_use = mem_in_use(), request = 0;
     for (wg_err err = WG_ENOMEM; err != WG_OK;) {
+        char name[16]; /* the round before may have made its own */
+        snprintf(name, sizeof name, "d%zu", request);
         mem_fail_at(++request);
         err = open_as(true, false, &store);
-        if (err == WG_OK) err = store_create_collection(store, "d", &narrow);
+        if (err == WG_OK) err = store_create_collection(store, name, &narrow);
         if (err == WG_OK) err = store_take_collection(store, "c", &c);
         mem_fail_at(0);
         if (err != WG_OK && err != WG_ENOMEM) fail_msg("request %zu: %s", request, wg_message());
