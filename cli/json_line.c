@@ -210,7 +210,7 @@ static struct json_object *parse(const struct json_line *line, const struct json
 {
     struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
     if (!tokener) heap_exhausted(0);
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
     int size = (int)(span->end - span->begin);
     struct json_object *object = json_tokener_parse_ex(tokener, span->begin, size);
     enum json_tokener_error error = json_tokener_get_error(tokener);

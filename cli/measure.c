@@ -3,11 +3,11 @@
 
 #include "cli/clock.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <threads.h>
 
 enum { READ_THREADS_MAX = 256, READ_LANES = 8, READ_SIZE_MIN = 32 << 20 };
 
@@ -72,7 +72,7 @@ struct part {
     uint64_t sum; /* read by nobody, but the compiler does not know */
 };
 
-static int read_part(void *argument)
+static void *read_part(void *argument)
 {
     struct part *part = argument;
     uint64_t lanes[READ_LANES] = { 0 };
@@ -81,13 +81,13 @@ static int read_part(void *argument)
             for (size_t lane = 0; lane < READ_LANES; lane++)
                 lanes[lane] += part->words[i + lane] ^ pass; /* so that no pass is left out */
     for (size_t lane = 0; lane < READ_LANES; lane++) part->sum += lanes[lane];
-    return 0;
+    return NULL;
 }
 
 double measure_read(const void *bytes, size_t size, unsigned threads)
 {
     static struct part parts[READ_THREADS_MAX];
-    thrd_t handles[READ_THREADS_MAX];
+    pthread_t handles[READ_THREADS_MAX];
     if (threads > READ_THREADS_MAX) threads = READ_THREADS_MAX;
     size_t share = size / sizeof(uint64_t) / threads, passes = READ_SIZE_MIN / size + 1;
     unsigned started = 1;
@@ -95,9 +95,9 @@ double measure_read(const void *bytes, size_t size, unsigned threads)
         parts[i] = (struct part){ (const uint64_t *)bytes + i * share, share, passes, 0 };
     double start = clock_seconds();
     while (started < threads &&
-           thrd_create(&handles[started], read_part, &parts[started]) == thrd_success)
+           pthread_create(&handles[started], NULL, read_part, &parts[started]) == 0)
         started++;
     read_part(&parts[0]);
-    for (unsigned i = 1; i < started; i++) thrd_join(handles[i], NULL);
+    for (unsigned i = 1; i < started; i++) pthread_join(handles[i], NULL);
     return started == threads ? (clock_seconds() - start) / (double)passes : 0;
 }

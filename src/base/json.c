@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <json-c/json.h>
 #include <math.h>
@@ -112,7 +114,7 @@ static wg_err parse(const char *text, size_t size, struct json_object **out)
 {
     struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
     if (!tokener) return wg_fail(WG_ENOMEM, "no memory to read a payload");
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
     struct json_object *object = json_tokener_parse_ex(tokener, text, (int)size + 1);
     enum json_tokener_error error = json_tokener_get_error(tokener);
     size_t end = json_tokener_get_parse_end(tokener);
@@ -138,6 +140,9 @@ wg_err json_check_object(const char *text, size_t size)
     struct json_object *object = NULL;
     if (size > JSON_SIZE_MAX)
         return wg_fail(WG_EINVAL, "%zu bytes; at most %d", size, JSON_SIZE_MAX);
+    size_t good = utf8_length(text, size); /* json-c's own check differs from version to version */
+    if (good < size) return wg_fail(WG_EINVAL, "byte %zu: not UTF-8", good);
+    if (memchr(text, 0, size)) return wg_fail(WG_EINVAL, "a 0 byte in the text");
     TRY(parse(text, size, &object));
     TRY(check_tokens(text, size));
 out:

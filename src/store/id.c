@@ -128,6 +128,8 @@ wg_err id_from_key(struct bytes key, wg_id *out)
     } else if (id.type == WG_ID_UUID && size == 16) {
         memcpy(id.as.uuid, bytes + 1, 16);
     } else if (id.type == WG_ID_STRING && size >= 1 && size <= WG_ID_SIZE_MAX) {
+        if (id_check_string((const char *)bytes + 1, size) != WG_OK)
+            return wg_fail(WG_ECORRUPT, "a key that is no id: %s", wg_message());
         id.as.string = (const char *)bytes + 1;
         id.size = (uint32_t)size;
     } else {

@@ -20,8 +20,11 @@ void segment_name(uint16_t space, uint32_t number, char name[32])
 
 bool segment_is_name(const char *name)
 {
-    size_t size = strlen(name);
-    return size > sizeof suffix && strcmp(name + size + 1 - sizeof suffix, suffix) == 0;
+    unsigned space, number;
+    char again[32];
+    if (sscanf(name, "%u-%u", &space, &number) != 2 || space > UINT16_MAX) return false;
+    segment_name((uint16_t)space, number, again);
+    return strcmp(name, again) == 0;
 }
 
 static uint64_t page_up(uint64_t size)
@@ -119,6 +122,9 @@ static wg_err check_extent(const struct segment *s, const struct segment_record 
     uint64_t size, needed = s->header.strings_offset + record->strings_size;
     wg_err err = file_size(&s->file, &size);
     if (err != WG_OK) return err;
+    if (record->strings_size > s->header.capacity * WG_ID_SIZE_MAX)
+        return wg_fail(WG_ECORRUPT, "%s: %" PRIu64 " bytes of long ids for %" PRIu64 " rows",
+                       s->file.path, record->strings_size, s->header.capacity);
     if (size < needed)
         return wg_fail(WG_ECORRUPT, "%s: %" PRIu64 " bytes, expected at least %" PRIu64,
                        s->file.path, size, needed);
@@ -211,8 +217,9 @@ static uint32_t row_sum(uint64_t row, const float *vector, uint32_t dim, const s
 wg_err segment_row_sum(const struct segment *s, uint64_t i, uint32_t *out)
 {
     const struct id_slot *slot = &slots_of(s)[i];
-    bool fits =
-        slot->type >= WG_ID_NUMBER && slot->type <= WG_ID_STRING && slot->size <= WG_ID_SIZE_MAX;
+    bool is_string = slot->type == WG_ID_STRING;
+    bool fits = slot->type >= WG_ID_NUMBER && slot->type <= WG_ID_STRING &&
+                slot->size <= WG_ID_SIZE_MAX && is_string == (slot->size > 0);
     if (is_long(slot)) fits = fits && (uint64_t)slot->offset + slot->size <= s->strings_size;
     if (!fits)
         return wg_fail(WG_ECORRUPT, "%s: row %" PRIu64 ": its id is none", s->file.path,

@@ -181,7 +181,10 @@ static bool sweep_folder(void *user, const char *name)
     char *path = NULL;
     struct naming naming = { 0 };
     if (strncmp(name, folder_prefix, sizeof folder_prefix - 1) != 0) return true;
-    naming.number = strtoull(name + sizeof folder_prefix - 1, NULL, 16);
+    char *end;
+    const char *digits = name + sizeof folder_prefix - 1;
+    naming.number = strtoull(digits, &end, 16);
+    if (*end != 0 || end == digits) return true;
     bool known = store_list(store, note_number, &naming) != WG_OK || naming.found;
     if (!known && path_join(store->path, name, &path) == WG_OK)
         (void)!folder_remove(path); /* tried again when it is opened next */
