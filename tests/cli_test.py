@@ -1,8 +1,8 @@
 """Every command of the binary that WAGGLE names, with right and with wrong inputs: exit codes, JSON
 that parses, imports of every format, and what a signal, a closed pipe and a full device do.
 
-Exit codes: 0 success, 1 failed, 2 wrong usage or input, 3 not found, 4 in use, 5 corrupt, 6 no space,
-130 interrupted."""
+Exit codes: 0 success, 1 failed, 2 wrong usage or input, 3 not found, 4 in use, 5 corrupt,
+6 no space, 130 interrupted."""
 import gzip
 import json
 import math
@@ -282,7 +282,8 @@ class Points(CommandLine):
                   {'id': '0a0a0a0a-1111-4222-8333-0123456789AB', 'vector': [3, 4]},
                   {'id': '77', 'vector': [-1, 2.5]},
                   {'id': 2**64 - 1, 'vector': [0, 0]}]
-        self.ok('import', 'docs', self.file('p.jsonl', jsonl(points)), '--create', '--metric', 'dot')
+        path = self.file('p.jsonl', jsonl(points))
+        self.ok('import', 'docs', path, '--create', '--metric', 'dot')
         got = self.lines('scroll', 'docs', '--with-vector')
         self.assertEqual([p['id'] for p in got],
                          [5, 2**64 - 1, '0a0a0a0a-1111-4222-8333-0123456789ab', '77', 'five'])
@@ -290,13 +291,13 @@ class Points(CommandLine):
         self.assertEqual(got[3]['vector'], [-1, 2.5])
         self.assertEqual([p['id'] for p in self.lines('scroll', 'docs', '--limit', 2)],
                          [5, 2**64 - 1])
-        self.assertEqual([p['id'] for p in self.lines('scroll', 'docs', '--after', 5, '--limit', 1)],
-                         [2**64 - 1])
+        page = self.lines('scroll', 'docs', '--after', 5, '--limit', 1)
+        self.assertEqual([p['id'] for p in page], [2**64 - 1])
         got = self.lines('get', 'docs', 'five', 5, '"77"')
         self.assertEqual([p['id'] for p in got], ['five', 5, '77'])
         self.assertEqual(got[0]['payload'], {'n': [1, {'m': None}]})
-        self.assertEqual(self.lines('get', 'docs', '0A0A0A0A-1111-4222-8333-0123456789AB')[0]['found'],
-                         True)
+        upper = self.lines('get', 'docs', '0A0A0A0A-1111-4222-8333-0123456789AB')
+        self.assertTrue(upper[0]['found'])
         self.assertEqual(self.json('delete', 'docs', 5, 'five', 'gone')['deleted'], 2)
         self.assertEqual(self.count(), 3)
         self.assertIn('77', self.ok('scroll', 'docs'))

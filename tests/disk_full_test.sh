@@ -1,7 +1,7 @@
 #!/bin/sh
 # A full disk, a read-only mount, a directory where a file should be: a clear error and the right
-# exit code, nothing lost, verify clean. WAGGLE names the binary. Mounts small tmpfs's in a namespace
-# of its own; exits with 77 where that is not permitted.
+# exit code, nothing lost, verify clean. WAGGLE names the binary. Mounts small tmpfs's in a
+# namespace of its own; exits with 77 where that is not permitted.
 set -u
 
 if [ "${1:-}" != inside ]; then
@@ -49,7 +49,8 @@ points() {
         for (r = 0; r < 17; r++)
             for (j = 1; j < 512; j++) tail[r] = tail[r] ", " (r * j) % 17
         for (i = first; i <= last; i++)
-            printf "{\"id\": %d, \"payload\": {\"n\": %d}, \"vector\": [%d%s]}\n", i, i, i, tail[i % 17]
+            printf "{\"id\": %d, \"payload\": {\"n\": %d}, \"vector\": [%d%s]}\n",
+                i, i, i, tail[i % 17]
     }'
 }
 
@@ -69,7 +70,10 @@ check_content() {
         !match($0, "\"vector\": *\\[ *" n "[,.]") { print "vector of " n ": " $0; exit 1 }
         !match($0, "\"n\": *" n "}") { print "payload of " n ": " $0; exit 1 }
         END { if (NR != kept) { print NR " points, " kept " counted"; exit 1 } }
-    ' "$out" >"$work/content" || { cat "$work/content"; fail "the content is not what was acknowledged"; }
+    ' "$out" >"$work/content" || {
+        cat "$work/content"
+        fail "the content is not what was acknowledged"
+    }
 }
 
 # --- full during an import, in batches: those acknowledged stay ---
@@ -92,7 +96,8 @@ says space
 check_content
 run 0 search docs --id 7
 run 0 get docs 1 2 3
-for command in "delete docs 8000" "delete docs $((kept - 1))" "create other --dim 2048" "drop other"; do
+for command in "delete docs 8000" "delete docs $((kept - 1))" "create other --dim 2048" \
+    "drop other"; do
     # shellcheck disable=SC2086
     "$WAGGLE" $command --store "$store" >"$out" 2>"$err"
     code=$?

@@ -1,5 +1,5 @@
-/* Payloads come back as they were, and merging keys into one leaves the other keys' values alone, to
- * the last digit. A value that cannot be kept so is refused, never changed in silence. */
+/* Payloads come back as they were, and merging keys into one leaves the other keys' values alone,
+ * to the last digit. A value that cannot be kept so is refused, never changed in silence. */
 #include "support/check.h"
 #include "support/payload.h"
 #include "support/scratch.h"

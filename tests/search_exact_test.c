@@ -49,10 +49,13 @@ static void rank_all(struct problem *p)
     float *rows = allocate(row_values + p->dim, sizeof *rows), *query = rows + row_values;
     for (size_t r = 0; r < p->row_count; r++)
         oracle_stored(p->metric, p->rows + r * p->dim, p->dim, rows + r * p->dim);
+    const struct oracle_rows all = {
+        .metric = p->metric, .dim = p->dim, .row_count = p->row_count, .rows = rows
+    };
     for (size_t q = 0; q < p->query_count; q++) {
         struct oracle_hit *ranked = p->ranked + q * p->row_count;
         oracle_stored(p->metric, p->queries + q * p->dim, p->dim, query);
-        oracle_rank(p->metric, query, rows, NULL, p->row_count, p->dim, ranked);
+        oracle_rank(&all, query, ranked);
         check_scores(p, query, rows, ranked);
     }
     free(rows);

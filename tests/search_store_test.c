@@ -159,8 +159,8 @@ static void questions_make(struct questions *q, const struct mirror *m)
             memcpy(q->queries + i * m->dim, m->rows + test_below(&prng, m->row_count) * m->dim,
                    m->dim * sizeof *q->queries);
         oracle_stored(m->metric, q->queries + i * m->dim, m->dim, q->stored);
-        q->live_count =
-            oracle_rank(m->metric, q->stored, m->rows, m->live, m->row_count, m->dim, ranked);
+        const struct oracle_rows rows = { m->metric, m->dim, m->row_count, m->rows, m->live };
+        q->live_count = oracle_rank(&rows, q->stored, ranked);
         for (size_t r = 0; r < q->live_count; r += 1 + r / 2)
             assert_true(oracle_score_is_within_bound(m->metric, q->stored,
                                                      m->rows + ranked[r].row * m->dim, m->dim,
@@ -195,8 +195,8 @@ static void questions_free(struct questions *q)
     free(q->ranked);
 }
 
-/* Every step-th context opens the store anew and is asked with one searcher, for several k. The first
- * is drawn, so that many calls meet them all. */
+/* Every step-th context opens the store anew and is asked with one searcher, for several k. The
+ * first is drawn, so that many calls meet them all. */
 static void check_on_contexts(struct mirror *m, size_t query_count, size_t step)
 {
     struct questions q = { .count = query_count };

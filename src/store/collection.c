@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "store/id.h"
 #include "store/live.h"
+#include "store/segment_list.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -107,48 +108,12 @@ out:
     return err;
 }
 
-struct segment_params collection_segment_params(const struct space_record *space, uint32_t number,
-                                                const struct segment_record *record)
-{
-    return (struct segment_params){
-        .first_row = record->first_row,
-        .capacity = record->capacity,
-        .number = number,
-        .dim = space->dim,
-    };
-}
-
 /* What the tables name, while it becomes a view. */
 struct loading {
-    struct collection *collection;
     struct db_txn txn;
-    struct commit_record commit;
-    struct segment **segments;
-    size_t segment_count;
+    struct segment_list list;
     struct bitmap live;
 };
-
-static wg_err load_segment(struct loading *l, struct bytes key, struct bytes value)
-{
-    wg_err err = WG_OK;
-    struct segment_record record;
-    TRY(RECORD_READ(value, &record, "a segment's record"));
-    const struct segment *last = l->segment_count ? l->segments[l->segment_count - 1] : NULL;
-    uint64_t expected = last ? last->header.first_row + last->row_count : l->commit.row_base;
-    bool fits = key.size == sizeof(struct segment_key) && record.first_row == expected &&
-                record.row_count <= record.capacity && record.capacity <= SEGMENT_ROWS_MAX;
-    if (!fits)
-        TRY(wg_fail(WG_ECORRUPT, "the record of segment %zu is out of bounds", l->segment_count));
-    struct segment_params params =
-        collection_segment_params(&l->collection->space, (uint32_t)key_number(key, key.size),
-                                  &record);
-    TRY(mem_resize(&l->segments, l->segment_count + 1));
-    TRY(segment_open(l->collection->folder, &params, &record, l->collection->read_only,
-                     &l->segments[l->segment_count]));
-    l->segment_count++;
-out:
-    return err;
-}
 
 static wg_err load_segments(struct loading *l)
 {
@@ -160,13 +125,11 @@ static wg_err load_segments(struct loading *l)
     for (;;) {
         TRY(db_next(&cursor, &found, &key, &value));
         if (!found) break;
-        TRY(load_segment(l, key, value));
+        TRY(segment_list_add(&l->list, key, value));
     }
-    const struct segment *last = l->segment_count ? l->segments[l->segment_count - 1] : NULL;
-    uint64_t end = last ? last->header.first_row + last->row_count : l->commit.row_base;
-    if (end != l->commit.row_end)
-        TRY(wg_fail(WG_ECORRUPT, "the segments end at row %" PRIu64 ", expected row %" PRIu64, end,
-                    l->commit.row_end));
+    if (segment_list_end(&l->list) != l->list.commit.row_end)
+        TRY(wg_fail(WG_ECORRUPT, "the segments end at row %" PRIu64 ", expected row %" PRIu64,
+                    segment_list_end(&l->list), l->list.commit.row_end));
 out:
     db_cursor_close(&cursor);
     return err;
@@ -175,13 +138,14 @@ out:
 static wg_err load_live(struct loading *l)
 {
     wg_err err = WG_OK;
-    uint64_t row_count = l->commit.row_end - l->commit.row_base;
+    const struct commit_record *commit = &l->list.commit;
+    uint64_t row_count = commit->row_end - commit->row_base;
     TRY(bitmap_resize(&l->live, row_count));
     for (uint64_t first = 0; first < row_count; first += BITMAP_CHUNK_BITS) {
         size_t chunk = first / BITMAP_CHUNK_BITS;
         uint64_t left = row_count - first;
         struct chunk_key key =
-            chunk_key_of(0, (uint32_t)(l->commit.row_base / BITMAP_CHUNK_BITS + chunk));
+            chunk_key_of(0, (uint32_t)(commit->row_base / BITMAP_CHUNK_BITS + chunk));
         struct bytes value;
         TRY(must_get(&l->txn, TABLE_LIVE, (struct bytes){ key.bytes, sizeof key.bytes },
                      "a chunk of the live rows", &value));
@@ -195,17 +159,18 @@ out:
 static wg_err load(struct collection *c)
 {
     wg_err err = WG_OK;
-    struct loading l = { .collection = c };
+    struct loading l = { .list = { .folder = c->folder, .read_only = c->read_only } };
     TRY(db_read_begin(c->db, &l.txn));
-    TRY(collection_read_meta(&l.txn, c->folder, c->read_only, &l.commit, &c->space));
+    TRY(collection_read_meta(&l.txn, c->folder, c->read_only, &l.list.commit, &c->space));
+    l.list.space = c->space;
     TRY(load_segments(&l));
     TRY(load_live(&l));
     struct view_params params = {
         .cpu = device_set_cpu(c->host->devices),
         .dim = c->space.dim,
-        .commit = l.commit,
-        .segments = l.segments,
-        .segment_count = l.segment_count,
+        .commit = l.list.commit,
+        .segments = l.list.segments,
+        .segment_count = l.list.count,
         .live = &l.live,
     };
     TRY(view_create(&params, &c->current));
@@ -213,8 +178,7 @@ static wg_err load(struct collection *c)
 out:
     db_abort(&l.txn);
     bitmap_fini(&l.live);
-    for (size_t i = 0; i < l.segment_count; i++) segment_release(&l.segments[i]);
-    mem_free(&l.segments);
+    segment_list_fini(&l.list);
     if (err == WG_ECORRUPT) err = wg_fail(err, "%s: %s", c->folder, wg_message());
     return err;
 }

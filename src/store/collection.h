@@ -50,8 +50,6 @@ WG_CHECKED wg_err collection_db_open(const char *folder, bool read_only, struct 
 /* The format, the latest commit and the space, as the tables have them. */
 WG_CHECKED wg_err collection_read_meta(struct db_txn *txn, const char *folder, bool read_only,
                                        struct commit_record *commit, struct space_record *space);
-struct segment_params collection_segment_params(const struct space_record *space, uint32_t number,
-                                                const struct segment_record *record);
 
 /* The newest view; the caller's to release. */
 struct view *collection_view(struct collection *collection);

@@ -1,9 +1,9 @@
 #include "store/verify.h"
 
 #include "base/json.h"
-#include "base/mem.h"
 #include "store/id.h"
 #include "store/live.h"
+#include "store/segment_list.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -12,14 +12,11 @@
 
 /* One collection being checked. */
 struct check {
-    const char *name, *folder;
+    const char *name;
     struct verify_report *report;
     struct db *db;
     struct db_txn txn;
-    struct commit_record commit;
-    struct space_record space;
-    struct segment **segments;
-    size_t segment_count;
+    struct segment_list list;
     struct bitmap live;    /* by position */
     struct bitmap unnamed; /* by position: no point has named the row yet */
     uint64_t sums_end;     /* rows below it have a sum */
@@ -72,30 +69,13 @@ out:
 
 static wg_err check_segment(struct check *check, struct bytes key, struct bytes value)
 {
-    wg_err err = WG_OK;
-    struct segment_record record;
-    TRY(RECORD_READ(value, &record, "a segment's record"));
-    struct segment_params params =
-        collection_segment_params(&check->space, (uint32_t)key_number(key, key.size), &record);
-    const struct segment *last =
-        check->segment_count ? check->segments[check->segment_count - 1] : NULL;
-    uint64_t expected = last ? last->header.first_row + last->row_count : check->commit.row_base;
-    if (key.size != sizeof(struct segment_key) || record.first_row != expected ||
-        record.row_count > record.capacity || record.capacity > SEGMENT_ROWS_MAX)
-        return wg_fail(WG_ECORRUPT, "segment %u has rows from %" PRIu64 ", expected from %" PRIu64,
-                       params.number, record.first_row, expected);
-    TRY(mem_resize(&check->segments, check->segment_count + 1));
-    TRY(segment_open(check->folder, &params, &record, true,
-                     &check->segments[check->segment_count]));
-    check->segment_count++;
-out:
-    return err;
+    return segment_list_add(&check->list, key, value);
 }
 
 static const struct segment *segment_of(const struct check *check, uint64_t row)
 {
-    for (size_t i = 0; i < check->segment_count; i++) {
-        const struct segment *segment = check->segments[i];
+    for (size_t i = 0; i < check->list.count; i++) {
+        const struct segment *segment = check->list.segments[i];
         if (row >= segment->header.first_row &&
             row - segment->header.first_row < segment->row_count)
             return segment;
@@ -135,8 +115,8 @@ static wg_err check_sums(struct check *check, struct bytes key, struct bytes val
 
 static wg_err check_live(struct check *check, struct bytes key, struct bytes value)
 {
-    uint64_t chunk = key_number(key, key.size) - check->commit.row_base / BITMAP_CHUNK_BITS;
-    uint64_t row_count = check->commit.row_end - check->commit.row_base;
+    uint64_t chunk = key_number(key, key.size) - check->list.commit.row_base / BITMAP_CHUNK_BITS;
+    uint64_t row_count = check->list.commit.row_end - check->list.commit.row_base;
     if (key.size != sizeof(struct chunk_key) || chunk * BITMAP_CHUNK_BITS >= row_count)
         return wg_fail(WG_ECORRUPT, "live rows of a chunk that is not there");
     uint64_t left = row_count - chunk * BITMAP_CHUNK_BITS;
@@ -154,10 +134,10 @@ static bool same_id(const wg_id *a, const wg_id *b)
 
 static wg_err check_point_row(struct check *check, const wg_id *id, const char *text, uint64_t row)
 {
-    uint64_t position = row - check->commit.row_base;
+    uint64_t position = row - check->list.commit.row_base;
     uint32_t sum;
     const struct segment *segment = segment_of(check, row);
-    if (row < check->commit.row_base || row >= check->commit.row_end || !segment) {
+    if (row < check->list.commit.row_base || row >= check->list.commit.row_end || !segment) {
         problem(check, "point %s names row %" PRIu64 ", which is not there", text, row);
         return WG_OK;
     }
@@ -196,9 +176,9 @@ static wg_err check_point(struct check *check, struct bytes key, struct bytes va
     id_format(&id, text, sizeof text);
     err = point_read(value, &point);
     if (err != WG_OK) return wg_fail(err, "point %s: %s", text, wg_message());
-    if (point.head.version == 0 || point.head.version > check->commit.sequence)
+    if (point.head.version == 0 || point.head.version > check->list.commit.sequence)
         problem(check, "point %s has version %" PRIu64 "; the latest commit is %" PRIu64, text,
-                point.head.version, check->commit.sequence);
+                point.head.version, check->list.commit.sequence);
     TRY(check_point_row(check, &id, text, point.rows.first_row));
     TRY(check_payload(check, text, &point));
 out:
@@ -207,7 +187,7 @@ out:
 
 static uint64_t count_live(const struct check *check)
 {
-    uint64_t count = 0, row_count = check->commit.row_end - check->commit.row_base;
+    uint64_t count = 0, row_count = check->list.commit.row_end - check->list.commit.row_base;
     for (uint64_t p = 0; p < row_count; p++) count += bitmap_get(&check->live, p);
     return count;
 }
@@ -215,43 +195,44 @@ static uint64_t count_live(const struct check *check)
 static wg_err check_tables(struct check *check)
 {
     wg_err err = WG_OK;
-    uint64_t row_count = check->commit.row_end - check->commit.row_base;
-    check->sums_end = check->commit.row_base;
+    uint64_t row_count = check->list.commit.row_end - check->list.commit.row_base;
+    check->sums_end = check->list.commit.row_base;
     TRY(bitmap_resize(&check->live, row_count));
     TRY(bitmap_resize(&check->unnamed, row_count));
     TRY(walk(check, TABLE_SEGMENTS, check_segment));
     TRY(walk(check, TABLE_SUMS, check_sums));
-    if (check->sums_end != check->commit.row_end)
+    if (check->sums_end != check->list.commit.row_end)
         problem(check, "row checksums end at row %" PRIu64 ", expected row %" PRIu64,
-                check->sums_end, check->commit.row_end);
+                check->sums_end, check->list.commit.row_end);
     TRY(walk(check, TABLE_LIVE, check_live));
     TRY(walk(check, TABLE_POINTS, check_point));
     uint64_t live_count = count_live(check);
-    if (check->point_count != check->commit.point_count)
+    if (check->point_count != check->list.commit.point_count)
         problem(check, "%" PRIu64 " points, expected %" PRIu64, check->point_count,
-                check->commit.point_count);
-    if (live_count != check->commit.point_count)
+                check->list.commit.point_count);
+    if (live_count != check->list.commit.point_count)
         problem(check, "%" PRIu64 " live rows, expected %" PRIu64, live_count,
-                check->commit.point_count);
+                check->list.commit.point_count);
 out:
     return err;
 }
 
 wg_err verify_collection(const char *name, const char *folder, struct verify_report *report)
 {
-    struct check check = { .name = name, .folder = folder, .report = report };
+    struct check check = { .name = name,
+                           .report = report,
+                           .list = { .folder = folder, .read_only = true } };
     wg_err err = collection_db_open(folder, true, &check.db);
     if (err == WG_OK) err = db_read_begin(check.db, &check.txn);
     if (err == WG_OK)
-        err = collection_read_meta(&check.txn, folder, true, &check.commit, &check.space);
+        err = collection_read_meta(&check.txn, folder, true, &check.list.commit, &check.list.space);
     if (err == WG_OK)
         err = check_tables(&check);
     else if (err != WG_ENOMEM)
         problem(&check, "%s", wg_message()), err = WG_OK;
     db_abort(&check.txn);
     db_close(&check.db);
-    for (size_t i = 0; i < check.segment_count; i++) segment_release(&check.segments[i]);
-    mem_free(&check.segments);
+    segment_list_fini(&check.list);
     bitmap_fini(&check.live);
     bitmap_fini(&check.unnamed);
     return err;

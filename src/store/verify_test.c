@@ -281,9 +281,12 @@ static void repair_sum(uint64_t row)
     must_ok(collection_read_meta(&txn, folder, false, &commit, &space));
     size_t size = first_entry(TABLE_SUMS, key, &as_key, sums, sizeof sums);
     first_entry(TABLE_SEGMENTS, segment_key, &as_segment_key, &record, sizeof record);
-    struct segment_params params =
-        collection_segment_params(&space, (uint32_t)key_number(as_segment_key, as_segment_key.size),
-                                  &record);
+    struct segment_params params = {
+        .first_row = record.first_row,
+        .capacity = record.capacity,
+        .number = (uint32_t)key_number(as_segment_key, as_segment_key.size),
+        .dim = space.dim,
+    };
     must_ok(segment_open(folder, &params, &record, true, &segment));
     must_ok(segment_row_sum(segment, row, &sums[row]));
     segment_release(&segment);

@@ -78,7 +78,8 @@ static wg_err read_everything(wg_collection *collection, bool *right, char *why)
         *right = model_has_point(&model, i, wg_points_at(points, 0), why);
         wg_points_destroy(&points);
     }
-    wg_err err = wg_collection_scroll(collection, NULL, MODEL_IDS, WG_WITH_PAYLOAD, &points);
+    wg_err err = wg_collection_scroll(collection, NULL, MODEL_IDS + 1,
+                                      WG_WITH_VECTOR | WG_WITH_PAYLOAD, &points);
     if (!err && *right && wg_points_count(points) != model_count(&model)) {
         *right = false;
         snprintf(why, MODEL_WHY_SIZE, "%zu points scrolled", wg_points_count(points));
@@ -93,6 +94,7 @@ static wg_err search_once(wg_collection *collection, const float *query)
     wg_search_params params;
     wg_search_params_init(&params);
     params.queries = query, params.query_count = 1, params.dim = MODEL_DIM;
+    params.k = MODEL_IDS; /* so that every point is met, whatever the query */
     params.with = WG_WITH_VECTOR | WG_WITH_PAYLOAD;
     wg_err err = wg_searcher_create(collection, &searcher);
     if (!err) err = wg_searcher_run(searcher, &params);

@@ -330,7 +330,10 @@ bool model_answers(const struct model *model, wg_searcher *searcher, struct prng
     if (count > 0 && prng_next(prng) % 2)
         memcpy(query, rows + test_below(prng, count) * MODEL_DIM, sizeof query);
     oracle_stored(model->metric, query, MODEL_DIM, stored);
-    oracle_rank(model->metric, stored, rows, NULL, count, MODEL_DIM, ranked);
+    const struct oracle_rows all = {
+        .metric = model->metric, .dim = MODEL_DIM, .row_count = count, .rows = rows
+    };
+    oracle_rank(&all, stored, ranked);
     wg_search_params params;
     wg_search_params_init(&params);
     params.queries = query, params.query_count = 1, params.dim = MODEL_DIM, params.k = k;

@@ -46,16 +46,17 @@ static int lower_first(const void *a, const void *b)
     return by_value_then_row(a, b, false);
 }
 
-size_t oracle_rank(wg_metric metric, const float *query, const float *rows, const bool *live,
-                   size_t row_count, size_t dim, struct oracle_hit *ranked)
+size_t oracle_rank(const struct oracle_rows *rows, const float *query, struct oracle_hit *ranked)
 {
     struct kernels c;
     kernels_init(&c, CPU_C);
-    kernel_pair_f32 *score = pair_kernel(&c, metric);
+    kernel_pair_f32 *score = pair_kernel(&c, rows->metric);
+    wg_metric metric = rows->metric;
     size_t count = 0;
-    for (size_t r = 0; r < row_count; r++)
-        if (!live || live[r])
-            ranked[count++] = (struct oracle_hit){ r, score(query, rows + r * dim, dim) };
+    for (size_t r = 0; r < rows->row_count; r++)
+        if (!rows->live || rows->live[r])
+            ranked[count++] =
+                (struct oracle_hit){ r, score(query, rows->rows + r * rows->dim, rows->dim) };
     bool higher = metric == WG_COSINE || metric == WG_DOT;
     qsort(ranked, count, sizeof *ranked, higher ? higher_first : lower_first);
     /* Only now: two squares that differ may have the same root. */

@@ -1,6 +1,6 @@
 #pragma once
 /* What an exact search must answer: a full scan with the pair kernels of the C tier, sorted by
- * (canonical value, row). Slow and plain on purpose. And float64, to check the scores themselves. */
+ * (canonical value, row). Slow and plain on purpose. And float64, which checks the scores. */
 #include "waggle/knn.h"
 
 struct oracle_hit {
@@ -13,10 +13,16 @@ struct oracle_hit {
  * within 1e-6 of 1; zero stays zero. Otherwise the vector itself. */
 void oracle_stored(wg_metric metric, const float *vector, size_t dim, float *stored);
 
-/* Ranks the rows whose live is true (NULL: all), best first, all of them; returns how many. rows
- * and query are as stored. ranked has room for row_count. */
-size_t oracle_rank(wg_metric metric, const float *query, const float *rows, const bool *live,
-                   size_t row_count, size_t dim, struct oracle_hit *ranked);
+struct oracle_rows {
+    wg_metric metric;
+    size_t dim, row_count;
+    const float *rows; /* as stored */
+    const bool *live;  /* NULL: all are */
+};
+
+/* Ranks the living rows, best first, all of them; returns how many. query is as stored, ranked has
+ * room for row_count. */
+size_t oracle_rank(const struct oracle_rows *rows, const float *query, struct oracle_hit *ranked);
 
 /* Is score, of vectors as stored, as near to the true value as the number of roundings allows? */
 bool oracle_score_is_within_bound(wg_metric metric, const float *a, const float *b, size_t dim,
