@@ -198,18 +198,31 @@ def two_cores(field, metric):
     pair.close()
 
 
-def search_figures(bench):
+def generated(bench, kind):
+    data = vectors.generate(bench.programs, bench.folder, kind, bench.shape)
+    return Field(bench, data, ['dot', 'l2'])
+
+
+def batch_figures(bench):
     for kind in ('latent', 'gaussian'):
-        field = Field(bench, vectors.generate(bench.programs, bench.folder, kind, bench.shape),
-                      ['dot', 'l2'])
+        field = generated(bench, kind)
         for metric in field.metrics:
             batch_against_faiss(field, metric, 1.2)
-        if kind == 'latent':
-            for metric in field.metrics:
-                single_against_bandwidth(field, metric)
-            for metric in field.metrics:
-                two_cores(field, metric)
         field.close()
+
+
+def single_figures(bench):
+    field = generated(bench, 'latent')
+    for metric in field.metrics:
+        single_against_bandwidth(field, metric)
+    field.close()
+
+
+def cores_figures(bench):
+    field = generated(bench, 'latent')
+    for metric in field.metrics:
+        two_cores(field, metric)
+    field.close()
 
 
 def fashion_mnist_figure(bench):
@@ -259,5 +272,5 @@ def import_figures(bench):
                                f'60 % of dd with fsync: {0.6 * rates["dd"] / MB:.0f} MB/s')
 
 
-FIGURES = {'search': search_figures, 'fashion-mnist': fashion_mnist_figure,
-           'import': import_figures}
+FIGURES = {'batch': batch_figures, 'single': single_figures, 'cores': cores_figures,
+           'fashion-mnist': fashion_mnist_figure, 'import': import_figures}

@@ -1,7 +1,8 @@
 /* A writing process is killed with SIGKILL at a random moment, round after round in one store.
- * After each kill, verify finds nothing; all that was acknowledged is there; and the batch in flight is
- * there whole or not at all. The writer's batches follow from a seed, so that this process, which
- * knows how many were acknowledged, knows what must be there. Usage: kill_test [rounds]. */
+ * After each kill, verify finds nothing; all that was acknowledged is there; and the batch in
+ * flight is there whole or not at all. The writer's batches follow from a seed, so that this
+ * process, which knows how many were acknowledged, knows what must be there. Usage: kill_test
+ * [rounds]. */
 #include "support/check.h"
 #include "support/content.h"
 #include "support/model.h"

@@ -22,8 +22,8 @@ static int by_score_and_row(const void *a, const void *b)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* Fills query q with count rows from first_row on, best first, and what is undefined with what would
- * win if it were looked at. */
+/* Fills query q with count rows from first_row on, best first, and what is undefined with what
+ * would win if it were looked at. */
 static void fill(struct prng *prng, struct found *found, size_t q, size_t k, size_t count,
                  uint64_t first_row)
 {

@@ -34,7 +34,7 @@ static void a_far_one_does_not(void **state)
     };
     for (size_t i = 0; i < sizeof far / sizeof *far; i++) {
         struct stop stop = stop_after(far[i], NULL);
-        assert_true(stop.deadline_ns == 0 || stop.deadline_ns > clock_ns());
+        assert_true(stop.deadline_ns == 0 || stop.deadline_ns > clock_ns() + 500000000000u);
         assert_ok(stop_check(&stop));
     }
 }

@@ -1,5 +1,5 @@
-/* Damages tables through store/db.h, so that every checksum of theirs is right, and expects verify to
- * find what no longer agrees. */
+/* Damages tables through store/db.h, so that every checksum of theirs is right, and expects verify
+ * to find what no longer agrees. */
 #include "base/mem.h"
 #include "store/id.h"
 #include "store/live.h"

@@ -37,7 +37,7 @@ INLINE vec load_halves(const float *low, const float *high)
                               1);
 }
 
-/* Rows j, j + 4, j + 8 and j + 12 come together in the quarters of a register; the quarters are then
+/* Rows j, j + 4, j + 8 and j + 12 come together in the quarters of a register, which are then
  * turned by themselves. Halves inserted from memory spare 16 of the 64 shuffles that whole rows
  * need, and a quarter of the time on Zen 5; with quarters inserted the loads take longer. */
 INLINE void load_turned(const float *rows, size_t dim, vec *columns)
