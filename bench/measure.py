@@ -1,5 +1,6 @@
 """Interleaved measurements: contenders take turns, so that what disturbs the machine disturbs all
-of them. A run whose threads had to wait for a core is thrown away and made again."""
+of them. A run whose threads had to wait for a core is thrown away and made again, a few times; what
+a single thread waited is no part of its time."""
 import dataclasses
 import json
 import math
@@ -51,6 +52,10 @@ class Series:
     crowded: int = 0
 
     @property
+    def is_crowded(self):
+        return self.crowded > len(self.seconds) / 2
+
+    @property
     def median(self):
         return statistics.median(self.seconds)
 
@@ -75,26 +80,28 @@ class Effort:
         return max(1, math.ceil(self.slice_seconds / once))
 
 
-def one_run(run, repeat, series):
+def one_run(run, repeat, series, single_thread):
     """The first undisturbed one of a few tries, else the one that waited least."""
     tries = []
     while not tries or (min(tries)[0] > WAITED_SHARE_MAX and len(tries) < TRIES_MAX):
         result = run(repeat)
-        tries.append((result['waited'] / result['seconds'], result['seconds'] / repeat))
+        seconds = result['seconds'] - (result['waited'] if single_thread else 0)
+        tries.append((result['waited'] / result['seconds'], seconds / repeat))
     waited, seconds = min(tries)
     series.seconds.append(seconds)
     series.repeated += len(tries) - 1
     series.crowded += waited > WAITED_SHARE_MAX
 
 
-def interleave(contenders, effort):
-    """contenders: name to run(repeat) -> {"seconds", "waited"}. A Series for each name."""
+def interleave(contenders, effort, single_thread=False):
+    """contenders: name to run(repeat) -> {"seconds", "waited"}. A Series for each name.
+    single_thread: that is what each of them works with."""
     repeats = {name: effort.repeats(run) for name, run in contenders.items()}
     series = {name: Series() for name in contenders}
     for turn in range(effort.rounds):
         order = list(contenders)
         for name in order if turn % 2 == 0 else reversed(order):
-            one_run(contenders[name], repeats[name], series[name])
+            one_run(contenders[name], repeats[name], series[name], single_thread)
     return series
 
 

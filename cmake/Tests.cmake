@@ -17,11 +17,8 @@ set(TEST_ENVIRONMENT
   WAGGLE_INSTRUMENTED=${instrumented}            # sanitizers or "coverage"; empty: none
   ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1
   UBSAN_OPTIONS=print_stacktrace=1
-  TSAN_OPTIONS=allocator_may_return_null=1:second_deadlock_stack=1:suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp
+  TSAN_OPTIONS=allocator_may_return_null=1:second_deadlock_stack=1
   PYTHONDONTWRITEBYTECODE=1)
-if(NOT EXISTS ${PROJECT_SOURCE_DIR}/tests/tsan.supp)
-  list(TRANSFORM TEST_ENVIRONMENT REPLACE ":suppressions=.*" "")
-endif()
 
 # "src/base/err_test.c" is the test base/err_test.
 function(test_name source out)

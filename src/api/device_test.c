@@ -127,7 +127,8 @@ static void check_hits(void)
     for (size_t q = 0; q < QUERIES; q++) {
         size_t count = 0;
         const wg_hit *hits = wg_searcher_hits(f.searcher, q, &count);
-        oracle_rank(WG_EUCLIDEAN, f.queries + q * DIM, f.rows, NULL, f.row_count, DIM, ranked);
+        struct oracle_rows rows = { WG_EUCLIDEAN, DIM, f.row_count, f.rows, NULL };
+        oracle_rank(&rows, f.queries + q * DIM, ranked);
         assert_int_equal(count, K);
         for (size_t i = 0; i < K; i++) {
             assert_int_equal(hits[i].id.as.number, ranked[i].row);

@@ -99,14 +99,15 @@ static void pack_c(const float *rows, size_t row_count, size_t dim, float *panel
     }
 }
 
-static void dot_panel_c(const float *queries, size_t query_count, const float *panel, size_t dim,
+static void dot_panel_c(const float *queries, size_t query_count, const struct panel *panel,
                         float *scores, size_t stride)
 {
+    size_t dim = panel->dim;
     for (size_t q = 0; q < query_count; q++)
         for (size_t r = 0; r < PANEL_ROWS; r++) {
             float sum = 0;
             for (size_t i = 0; i < dim; i++)
-                sum = fmaf(queries[q * dim + i], panel[i * PANEL_ROWS + r], sum);
+                sum = fmaf(queries[q * dim + i], panel->values[i * PANEL_ROWS + r], sum);
             scores[q * stride + r] = sum;
         }
 }

@@ -32,16 +32,24 @@ enum { PANEL_ROWS = 32 };
 
 /* Rows laid out for dot_panel: panel[i * PANEL_ROWS + r] is component i of row r; rows from
  * row_count (1 to PANEL_ROWS) on are zeros. norms[r], PANEL_ROWS of them, receives the squared
- * norm: one chain of fma over rising i, from +0. May prefetch the PANEL_ROWS rows behind these. */
+ * norm: one chain of fma over rising i, from +0. */
 typedef void kernel_pack_f32(const float *rows, size_t row_count, size_t dim, float *panel,
                              float *norms);
+
+/* A packed panel. next: PANEL_ROWS x dim values to be packed soon, which may be fetched from memory
+ * while this panel is scored, and need not be there; NULL: none. Fastest where values begins at a
+ * multiple of 64 bytes. */
+struct panel {
+    const float *values, *next;
+    size_t dim;
+};
 
 /* scores[q * stride + r], r < PANEL_ROWS: dot of query q and row r of the panel: one chain,
  * acc = fma(query[i], row[i], acc) over rising i, from +0. Not the canonical score, and may be -0.
  * Within g |q||x| + dim * 2^-149 of the exact product, g = dim u / (1 - dim u), u = 2^-24; the
- * second term is underflow. Fastest where panel begins at a multiple of 64 bytes. */
-typedef void kernel_panel_f32(const float *queries, size_t query_count, const float *panel,
-                              size_t dim, float *scores, size_t stride);
+ * second term is underflow. */
+typedef void kernel_panel_f32(const float *queries, size_t query_count, const struct panel *panel,
+                              float *scores, size_t stride);
 
 /* One line per kernel: type, name. The table and the kernel check are made from it. */
 #define KERNELS(X)                     \

@@ -297,9 +297,10 @@ static void check_kernel_panel_f32(struct subject *s, kernel_panel_f32 *want, ke
     fill(queries, s->query_count * s->dim, way, 1);
     fill(panel, s->dim * PANEL_ROWS, way, -1);
     memset(expected, 0xff, sizeof expected);
-    want(queries, s->query_count, panel, s->dim, expected, stride);
+    struct panel packed = { panel, one_in(2) ? NULL : panel, s->dim };
+    want(queries, s->query_count, &packed, expected, stride);
     enter();
-    got(queries, s->query_count, panel, s->dim, scores, stride);
+    got(queries, s->query_count, &packed, scores, stride);
     leave();
     compare(s, expected, scores, count);
 }
@@ -368,7 +369,7 @@ static void check_known_panel(const char *tier, const struct kernels *k)
            tier, "pack does not lay out component i of row r at i * 32 + r, zeros behind");
     expect(norms[0] == 14 && norms[1] == 0x1p24f && norms[2] == 0, tier,
            "pack does not give the squared norms 14, 2^24 and 0");
-    k->dot_panel(queries, 2, panel, 3, scores, PANEL_ROWS);
+    k->dot_panel(queries, 2, &(struct panel){ panel, NULL, 3 }, scores, PANEL_ROWS);
     expect(scores[0] == 28 && scores[PANEL_ROWS] == 0x1p12f + 5, tier,
            "dot_panel of (1 2 3) with its queries is not 28 and 2^12 + 5");
     expect(scores[PANEL_ROWS + 1] == 0x1p24f, tier, "dot_panel is not one chain");

@@ -34,16 +34,22 @@ static void scan_canonically(const struct run *run, const struct block *b)
     }
 }
 
+static float *panel_of(const struct bench *bench)
+{
+    uintptr_t start = (uintptr_t)bench->panel_room;
+    return bench->panel_room + (CACHE_LINE - start % CACHE_LINE) / sizeof *bench->panel_room;
+}
+
 /* Dot products of all queries with PANEL_ROWS rows from r on, and those rows' offsets. */
 static void propose_panel(const struct run *run, const struct block *b, size_t r)
 {
     const struct kernels *kernels = run->host->kernels;
     size_t dim = run->spans->dim, left = b->row_count - r;
-    float norms[PANEL_ROWS];
-    kernels->pack(b->rows + r * dim, left < PANEL_ROWS ? left : PANEL_ROWS, dim, b->bench->panel,
-                  norms);
-    kernels->dot_panel(query_at(run, b, 0), b->query_count, b->bench->panel, dim,
-                       b->bench->scores + r, run->block_rows);
+    float norms[PANEL_ROWS], *values = panel_of(b->bench);
+    kernels->pack(b->rows + r * dim, left < PANEL_ROWS ? left : PANEL_ROWS, dim, values, norms);
+    struct panel panel = { values, b->rows + (r + PANEL_ROWS) * dim, dim };
+    kernels->dot_panel(query_at(run, b, 0), b->query_count, &panel, b->bench->scores + r,
+                       run->block_rows);
     for (size_t i = 0; i < PANEL_ROWS; i++)
         b->bench->offsets[r + i] = run->scan->metric == METRIC_L2
                                        ? l2_bound_row(&run->l2_bound, norms[i])

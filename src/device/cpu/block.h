@@ -1,7 +1,7 @@
 #pragma once
-/* The inside of a scan: some queries against a block of rows, and the best of them kept. Few queries
- * are scored canonically at once. Many are proposed to by packed dot products, which run at the
- * speed of a matrix product; what the bounds cannot exclude is then scored canonically. */
+/* The inside of a scan: some queries against a block of rows, and the best of them kept. Few
+ * queries are scored canonically at once. Many are proposed to by packed dot products, which run at
+ * the speed of a matrix product; what the bounds cannot exclude is then scored canonically. */
 #include "base/topk.h"
 #include "device/cpu/dot_bound.h"
 #include "device/cpu/l2_bound.h"
@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 enum {
+    CACHE_LINE = 64,
     PART_QUERIES = 128, /* against one block at a time */
     PROPOSE_QUERIES_MIN = 16, /* below, packing a row costs more than it saves */
 };
@@ -19,7 +20,7 @@ struct bench {
     size_t block_rows, dim, item_count, top_count; /* room */
     float *scores; /* PART_QUERIES x block_rows */
     float *offsets; /* block_rows: of the rows, for the bound */
-    float *panel; /* PANEL_ROWS x dim */
+    float *panel_room; /* CACHE_LINE more than a panel, so that one fits at a multiple of it */
     uint32_t *kept; /* block_rows */
     struct scored *items; /* item_count: k for each top */
     struct topk *tops; /* top_count: one for each query of the group */

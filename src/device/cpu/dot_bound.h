@@ -2,8 +2,8 @@
 /* The certificate of dot products proposed by chains of fma (kernel_panel_f32): which rows cannot
  * be among those with the highest canonical score.
  *
- * With u = 2^-24 and g_n = n u / (1 - n u), a chain s of dim terms is within g_dim |q||x| + T of q.x
- * and the canonical score within g_m |q||x| + T, m = ceil(dim / 16) + 4, where T <= dim 2^-149 is
+ * With u = 2^-24 and g_n = n u / (1 - n u), a chain s of dim terms is within g_dim |q||x| + T of
+ * q.x and the canonical score within g_m |q||x| + T, m = ceil(dim / 16) + 4, where T <= dim 2^-149 is
  * for underflow (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). Hence the canonical
  * score is at most s + (g_dim + g_m) |q||x| + 2 T. As values, the negated scores, of which the
  * k-th best is kth, a row is out when
@@ -11,8 +11,8 @@
  *     -s / |q| - (g_dim + g_m) |x| > (kth + 2 T) / |q|.
  *
  * The left side is one fma of a factor of the query and an offset of the row. Its roundings are at
- * most 3u |x|, for |s| / |q| is hardly more than |x|: 8u is taken away for them. The row's norm comes
- * from a chain X of its squares: |x| <= sqrt(X (1 + 2 g_dim)) + 2^-66. */
+ * most 3u |x|, for |s| / |q| is hardly more than |x|: 8u is taken away for them. The row's norm
+ * comes from a chain X of its squares: |x| <= sqrt(X (1 + 2 g_dim)) + 2^-66. */
 #include <math.h>
 #include <stddef.h>
 

@@ -83,7 +83,7 @@ static void propose(struct trial *t, size_t dim, float (*of_queries)(size_t),
     for (size_t i = 0; i < PANEL_ROWS * dim; i++) t->rows[i] = of_rows(i % dim);
     memcpy(t->rows, t->queries, dim * sizeof *t->rows); /* a row that is a query */
     c.pack(t->rows, PANEL_ROWS, dim, t->panel, t->norms);
-    c.dot_panel(t->queries, QUERIES, t->panel, dim, t->scores, PANEL_ROWS);
+    c.dot_panel(t->queries, QUERIES, &(struct panel){ t->panel, NULL, dim }, t->scores, PANEL_ROWS);
 }
 
 static double squared_norm(const float *x, size_t dim)
@@ -160,7 +160,7 @@ static void a_query_of_zeros_excludes_nothing(void **state)
     struct trial *t = *state;
     propose(t, 16, unit, unit);
     memset(t->queries, 0, sizeof t->queries);
-    c.dot_panel(t->queries, QUERIES, t->panel, 16, t->scores, PANEL_ROWS);
+    c.dot_panel(t->queries, QUERIES, &(struct panel){ t->panel, NULL, 16 }, t->scores, PANEL_ROWS);
     for (size_t r = 0; r < PANEL_ROWS; r++) assert_false(dot_excludes(t, 0, r, -1e30f));
 }
 

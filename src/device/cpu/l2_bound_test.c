@@ -242,7 +242,7 @@ static void the_kernels_propose_these_chains(void **state)
         fill_mixed(rows, PANEL_ROWS * dim, 0);
         fill_mixed(q, dim, 0);
         c.pack(rows, PANEL_ROWS, dim, panel, norms);
-        c.dot_panel(q, 1, panel, dim, scores, PANEL_ROWS);
+        c.dot_panel(q, 1, &(struct panel){ panel, NULL, dim }, scores, PANEL_ROWS);
         for (size_t r = 0; r < PANEL_ROWS; r++) {
             assert_true(norms[r] == chain(rows + r * dim, rows + r * dim, dim));
             assert_true(scores[r] == chain(q, rows + r * dim, dim));

@@ -35,7 +35,7 @@ void scan_scratch_destroy(struct scan_scratch **scratch)
     for (size_t i = 0; i < s->bench_count; i++) {
         mem_free(&s->benches[i].scores);
         mem_free(&s->benches[i].offsets);
-        mem_free(&s->benches[i].panel);
+        mem_free(&s->benches[i].panel_room);
         mem_free(&s->benches[i].kept);
         mem_free(&s->benches[i].items);
         mem_free(&s->benches[i].tops);
@@ -55,7 +55,8 @@ static wg_err bench_fit(struct bench *b, const struct run *run, size_t item_coun
         b->block_rows = run->block_rows;
     }
     if (b->dim < run->spans->dim) {
-        TRY(mem_resize(&b->panel, PANEL_ROWS * run->spans->dim));
+        TRY(mem_resize(&b->panel_room,
+                       PANEL_ROWS * run->spans->dim + CACHE_LINE / sizeof *b->panel_room));
         b->dim = run->spans->dim;
     }
     if (b->item_count < item_count) {
