@@ -1,4 +1,5 @@
 #include "cli/json_line.h"
+#include "cli/text.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -208,10 +209,14 @@ out:
 static struct json_object *parse(const struct json_line *line, const struct json_span *span,
                                  const char *name)
 {
+    int size = (int)(span->end - span->begin);
+    if (!text_is_utf8(span->begin, (size_t)size)) {
+        fail_at(line->text, span->begin, "\"%s\" is not valid JSON: it is not UTF-8", name);
+        return NULL;
+    }
     struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
     if (!tokener) heap_exhausted(0);
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    int size = (int)(span->end - span->begin);
     struct json_object *object = json_tokener_parse_ex(tokener, span->begin, size);
     enum json_tokener_error error = json_tokener_get_error(tokener);
     const char *at = span->begin + json_tokener_get_parse_end(tokener);

@@ -3,6 +3,7 @@
 #include "cli/terminal.h"
 
 #include <errno.h>
+#include <iconv.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,21 @@ void text_suggest(const char *typed, const char *word, const char **best, size_t
     if (distance > near || (*best && distance >= *best_distance)) return;
     *best = word;
     *best_distance = distance;
+}
+
+bool text_is_utf8(const char *text, size_t size)
+{
+    iconv_t decoder = iconv_open("UTF-32", "UTF-8");
+    if (decoder == (iconv_t)-1) return true; /* the library looks again */
+    char *from = (char *)(uintptr_t)text; /* iconv does not write through it */
+    bool fine = true;
+    while (size > 0 && fine) {
+        char decoded[4096], *to = decoded;
+        size_t room = sizeof decoded;
+        fine = iconv(decoder, &from, &size, &to, &room) != (size_t)-1 || errno == E2BIG;
+    }
+    iconv_close(decoder);
+    return fine;
 }
 
 size_t text_width(const char *text)

@@ -26,6 +26,9 @@ size_t text_distance(const char *a, const char *b);
  * in turn: *best is NULL and *best_distance anything before the first. */
 void text_suggest(const char *typed, const char *word, const char **best, size_t *best_distance);
 
+/* Whether all of it is UTF-8, shortest forms and no surrogates: the C library's own reading. */
+bool text_is_utf8(const char *text, size_t size);
+
 /* Columns that a terminal needs to show UTF-8 text of characters one column wide. */
 size_t text_width(const char *text);
 /* Bytes that are shown in at most so many columns. */

@@ -99,24 +99,32 @@ out:
     return err;
 }
 
+static wg_err make_hit(const wg_searcher *s, const struct search_answer *answer, size_t at,
+                       unsigned with, wg_hit *out)
+{
+    const struct collection *c = s->collection->collection;
+    uint64_t position = answer->rows[at];
+    *out = (wg_hit){
+        .id = view_id(s->view, position),
+        .score = metric_score((wg_metric)c->space.metric, answer->scores[at]),
+        .vector = with & WG_WITH_VECTOR ? view_vector(s->view, position) : NULL,
+    };
+    if (out->id.type != 0) return WG_OK;
+    return wg_fail(WG_ECORRUPT, "collection \"%s\": the id of row %llu fails its checks", c->name,
+                   (unsigned long long)(s->view->commit.row_base + position));
+}
+
 static wg_err make_hits(wg_searcher *s, const struct search_answer *answer, unsigned with)
 {
     wg_err err = WG_OK;
-    wg_metric metric = (wg_metric)s->collection->collection->space.metric;
     size_t k = answer->k, count;
     TRY(size_multiply(answer->query_count, k, &count));
     FIT(s->hits, s->hits_room, count);
     FIT(s->hit_counts, s->counts_room, answer->query_count);
     for (size_t q = 0; q < answer->query_count; q++) {
         size_t n = 0;
-        for (; n < k && answer->rows[q * k + n] != WG_NO_ROW; n++) {
-            uint64_t position = answer->rows[q * k + n];
-            s->hits[q * k + n] = (wg_hit){
-                .id = view_id(s->view, position),
-                .score = metric_score(metric, answer->scores[q * k + n]),
-                .vector = with & WG_WITH_VECTOR ? view_vector(s->view, position) : NULL,
-            };
-        }
+        for (; n < k && answer->rows[q * k + n] != WG_NO_ROW; n++)
+            TRY(make_hit(s, answer, q * k + n, with, &s->hits[q * k + n]));
         s->hit_counts[q] = n;
     }
 out:
@@ -168,6 +176,7 @@ static wg_err run(wg_searcher *s, const wg_search_params *p)
         .stop = stop_of(p->timeout_ms, p->cancel),
     };
     TRY(search_run(s->search, &request, &answer));
+    if (answer.uncovered) collection_cover(c);
     TRY(make_hits(s, &answer, p->with));
     if (p->with & WG_WITH_PAYLOAD) TRY(add_payloads(s, answer.query_count, answer.k));
     make_report(s, &answer, begun_ns);

@@ -1,6 +1,6 @@
 #pragma once
 /* Payloads: JSON objects as text. Parsing and printing are json-c's; what json-c would change
- * without a word (an integer beyond 64 bits, a number beyond double, a 0 byte in a key) is refused.
+ * without a word (an integer beyond 64 bits, a number beyond double, \u0000) is refused.
  * Any thread. */
 #include "base/arena.h"
 #include "base/err.h"
@@ -9,7 +9,7 @@
 
 enum { JSON_DEPTH_MAX = 64, JSON_SIZE_MAX = 16 * 1024 * 1024 };
 
-/* WG_EINVAL says what is wrong and at which byte. */
+/* text is size bytes and a 0 behind them. WG_EINVAL says what is wrong and at which byte. */
 WG_CHECKED wg_err json_check_object(const char *text, size_t size);
 
 /* The keys of patch laid over those of object, both checked before; *out is in the arena. */

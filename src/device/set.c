@@ -323,9 +323,12 @@ wg_err slot_scan_submit(struct slot *slot, struct rows *rows, const struct scan 
 
 wg_err slot_wait(struct slot *slot, struct ticket **ticket)
 {
-    wg_err err = note(slot, slot->backend->ticket_wait(ticket));
-    if (err == WG_OK) atomic_fetch_add(&slot->scans, 1);
-    return err;
+    return note(slot, slot->backend->ticket_wait(ticket));
+}
+
+void slot_count_scan(struct slot *slot)
+{
+    atomic_fetch_add(&slot->scans, 1);
 }
 
 void slot_count_fallback(struct slot *slot)

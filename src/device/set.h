@@ -56,4 +56,6 @@ void slot_mask_destroy(struct slot *slot, struct mask **mask);
 WG_CHECKED wg_err slot_scan_submit(struct slot *slot, struct rows *rows, const struct scan *scan,
                                    struct ticket **out);
 WG_CHECKED wg_err slot_wait(struct slot *slot, struct ticket **ticket);
+/* An answer that came from here; one that was begun here and came from the CPU. */
+void slot_count_scan(struct slot *slot);
 void slot_count_fallback(struct slot *slot);

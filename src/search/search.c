@@ -91,6 +91,8 @@ static wg_err execute(struct search *search, const struct plan *plan, struct sea
     if (answer.fell_back) answer.reason = "the preferred device failed in this call";
     answer.rows = search->merged.rows;
     answer.scores = search->merged.scores;
+    answer.uncovered = plan->lease.uncovered;
+    slot_count_scan(answer.slot);
     *out = answer;
 out:
     return err;

@@ -35,6 +35,7 @@ struct search_answer {
     const char *reason;        /* static */
     uint64_t device_row_count; /* scanned by the slot; the CPU scanned the others */
     bool fell_back;
+    bool uncovered; /* a device is ready and holds none of the rows: residency_cover would help */
 };
 
 /* WG_ENOMEM, WG_ETIMEOUT, WG_ECANCELLED; a device's own error only when falling back to the CPU is

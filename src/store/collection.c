@@ -281,3 +281,38 @@ void snapshot_end(struct snapshot *snapshot)
     db_abort(&snapshot->txn);
     view_release(&snapshot->view);
 }
+
+struct cover {
+    struct collection *collection;
+    struct view *view;
+};
+
+static void cover_view(void *arg, bool cancelled)
+{
+    struct cover *cover = arg;
+    struct collection *c = cover->collection;
+    if (!cancelled && residency_cover(c->residency, &cover->view->source) != WG_OK)
+        log_line(&c->host->log, WG_LOG_WARNING, "%s: not copied to the device: %s", c->folder,
+                 wg_message());
+    view_release(&cover->view);
+    atomic_store(&c->covering, false);
+    mem_free(&cover);
+}
+
+void collection_cover(struct collection *c)
+{
+    struct cover *cover = NULL;
+    const char *reason;
+    struct device_set *devices = c->host->devices;
+    if (device_set_choose(devices, &reason) == device_set_cpu(devices)) return;
+    if (atomic_exchange(&c->covering, true)) return;
+    wg_err err = mem_resize(&cover, 1);
+    if (err == WG_OK) {
+        *cover = (struct cover){ c, collection_view(c) };
+        err = background_submit(c->host->background, cover_view, cover);
+    }
+    if (err == WG_OK) return;
+    if (cover) view_release(&cover->view);
+    mem_free(&cover);
+    atomic_store(&c->covering, false);
+}

@@ -33,6 +33,7 @@ struct collection {
     struct residency *residency;
     struct mutex writer; /* held by the thread that writes */
     atomic_bool broken; /* a sync failed: nothing more is written */
+    atomic_bool covering; /* rows are on their way to a device */
     struct mutex publish;
     struct view *current; /* guarded by publish */
     struct view *next; /* likewise: of the commit under way; NULL: none */
@@ -53,6 +54,10 @@ WG_CHECKED wg_err collection_read_meta(struct db_txn *txn, const char *folder, b
 
 /* The newest view; the caller's to release. */
 struct view *collection_view(struct collection *collection);
+
+/* Begins to copy rows to the device that is preferred now, in the background; with none but the CPU
+ * there is nothing to do. A failure is logged, and tried again by the next call. */
+void collection_cover(struct collection *collection);
 
 /* A transaction that reads the tables, and the view of the same commit. */
 struct snapshot {

@@ -312,35 +312,6 @@ static struct view *publish(struct collection *c)
     return before;
 }
 
-struct cover {
-    struct collection *collection;
-    struct view *view;
-};
-
-static void cover_view(void *arg, bool cancelled)
-{
-    struct cover *cover = arg;
-    if (!cancelled && residency_cover(cover->collection->residency, &cover->view->source) != WG_OK)
-        log_line(&cover->collection->host->log, WG_LOG_WARNING, "%s: not copied to the device: %s",
-                 cover->collection->folder, wg_message());
-    view_release(&cover->view);
-    mem_free(&cover);
-}
-
-/* Rows go to the device in the background; what is not there yet is scanned on the CPU. */
-static void begin_cover(struct collection *c)
-{
-    struct cover *cover = NULL;
-    const char *reason;
-    struct device_set *devices = c->host->devices;
-    if (device_set_choose(devices, &reason) == device_set_cpu(devices)) return;
-    if (mem_resize(&cover, 1) != WG_OK) return; /* the next commit tries again */
-    *cover = (struct cover){ c, collection_view(c) };
-    if (background_submit(c->host->background, cover_view, cover) == WG_OK) return;
-    view_release(&cover->view);
-    mem_free(&cover);
-}
-
 static wg_err commit_txn(struct commit *commit)
 {
     wg_err err = db_commit(&commit->txn);
@@ -371,7 +342,7 @@ wg_err commit_finish(struct commit *commit)
     for (size_t i = 0; commit->cleared && i < view->segment_count; i++)
         view->segments[i]->doomed = true;
     commit_fini(commit);
-    begin_cover(c);
+    collection_cover(c);
 out:
     if (err != WG_OK) commit_abort(commit);
     view_release(&view);

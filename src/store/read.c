@@ -151,7 +151,8 @@ wg_err collection_read_payloads(struct collection *c, uint64_t sequence, wg_hit 
         struct bytes value;
         struct point point;
         bool found;
-        TRY(id_key_make(&hits[i].id, i, &key));
+        if (id_key_make(&hits[i].id, i, &key) != WG_OK)
+            TRY(wg_fail(WG_ECORRUPT, "%s: the row of hit %zu: %s", c->folder, i, wg_message()));
         TRY(db_get(&txn, TABLE_POINTS, id_key_bytes(&key), &found, &value));
         if (found) TRY(point_read(value, &point));
         if (found) TRY(copy_payload(arena, &point, &hits[i].payload));

@@ -191,9 +191,19 @@ static const char *long_string(const struct segment *s, const struct id_slot *sl
     return (const char *)s->map + s->header.strings_offset + slot->offset;
 }
 
+/* By its slot alone: the type, the size, and where a long string stands. */
+static bool is_id(const struct segment *s, const struct id_slot *slot)
+{
+    bool is_string = slot->type == WG_ID_STRING;
+    bool fits = slot->type >= WG_ID_NUMBER && slot->type <= WG_ID_STRING &&
+                slot->size <= WG_ID_SIZE_MAX && is_string == (slot->size > 0);
+    return fits && (!is_long(slot) || (uint64_t)slot->offset + slot->size <= s->strings_size);
+}
+
 wg_id segment_id(const struct segment *s, uint64_t i)
 {
     const struct id_slot *slot = &slots_of(s)[i];
+    if (!is_id(s, slot)) return (wg_id){ 0 };
     wg_id id = { .type = (wg_id_type)slot->type, .size = slot->size };
     switch (id.type) {
     case WG_ID_NUMBER: memcpy(&id.as.number, slot->bytes, sizeof id.as.number); break;
@@ -217,11 +227,7 @@ static uint32_t row_sum(uint64_t row, const float *vector, uint32_t dim, const s
 wg_err segment_row_sum(const struct segment *s, uint64_t i, uint32_t *out)
 {
     const struct id_slot *slot = &slots_of(s)[i];
-    bool is_string = slot->type == WG_ID_STRING;
-    bool fits = slot->type >= WG_ID_NUMBER && slot->type <= WG_ID_STRING &&
-                slot->size <= WG_ID_SIZE_MAX && is_string == (slot->size > 0);
-    if (is_long(slot)) fits = fits && (uint64_t)slot->offset + slot->size <= s->strings_size;
-    if (!fits)
+    if (!is_id(s, slot))
         return wg_fail(WG_ECORRUPT, "%s: row %" PRIu64 ": its id is none", s->file.path,
                        s->header.first_row + i);
     *out = row_sum(s->header.first_row + i, segment_vectors(s) + i * s->header.dim, s->header.dim,

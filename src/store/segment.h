@@ -39,7 +39,8 @@ struct segment {
     struct segment_header header;
     const void *map;
     size_t map_size;
-    uint64_t row_count, strings_size; /* written so far; the writer's */
+    uint64_t row_count; /* written so far; the writer's */
+    atomic_uint_least64_t strings_size; /* likewise, and read to check ids */
 };
 
 struct segment_params {
@@ -76,6 +77,7 @@ WG_CHECKED wg_err segment_append(struct segment *segment, const struct segment_r
 
 /* Row i of the segment, below a count that was committed. */
 const float *segment_vectors(const struct segment *segment);
-wg_id segment_id(const struct segment *segment, uint64_t i); /* borrowed from the segment */
+/* Borrowed from the segment; of type 0 when what is there is no id. */
+wg_id segment_id(const struct segment *segment, uint64_t i);
 /* Recomputes what segment_append gave, from the file. WG_ECORRUPT: an id that is none. */
 WG_CHECKED wg_err segment_row_sum(const struct segment *segment, uint64_t i, uint32_t *out);

@@ -3,10 +3,10 @@
  * be among those with the highest canonical score.
  *
  * With u = 2^-24 and g_n = n u / (1 - n u), a chain s of dim terms is within g_dim |q||x| + T of
- * q.x and the canonical score within g_m |q||x| + T, m = ceil(dim / 16) + 4, where T <= dim 2^-149 is
- * for underflow (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). Hence the canonical
- * score is at most s + (g_dim + g_m) |q||x| + 2 T. As values, the negated scores, of which the
- * k-th best is kth, a row is out when
+ * q.x and the canonical score within g_m |q||x| + T, m = ceil(dim / 16) + 4, where T, at most
+ * dim 2^-149, is for underflow (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). Hence
+ * the canonical score is at most s + (g_dim + g_m) |q||x| + 2 T. As values, the negated scores, of
+ * which the k-th best is kth, a row is out when
  *
  *     -s / |q| - (g_dim + g_m) |x| > (kth + 2 T) / |q|.
  *

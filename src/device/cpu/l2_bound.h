@@ -6,8 +6,8 @@
  * With u = 2^-24 and g_n = n u / (1 - n u), a chain s of dim terms is within g_dim |q||x| + T of
  * q.x (Higham, Accuracy and Stability of Numerical Algorithms, 3.1), the chain X of the squares
  * within g_dim |x|^2 + T of |x|^2, and the canonical l2, relatively, within g2 = g_(m+2) of the
- * exact one, m = ceil(dim / 16) + 4. T, for underflow, is at most dim 2^-149. With g = g_(dim+4), since
- * 2|q||x| <= |q|^2 + |x|^2,
+ * exact one, m = ceil(dim / 16) + 4. T, for underflow, is at most dim 2^-149. With g = g_(dim+4),
+ * since 2|q||x| <= |q|^2 + |x|^2,
  *
  *     d >= (1 - g2) (|q|^2 (1 - g) + X (1 - 3g) - 2 s - 4 T)
  *

@@ -149,6 +149,7 @@ wg_err residency_lease(struct residency *r, const struct source *source, struct 
     }
     rwlock_unlock(&r->use);
     out->reason = "no rows are on the other device yet";
+    out->uncovered = true;
     if (err != WG_OK) slot_count_fallback(preferred);
     return err;
 }

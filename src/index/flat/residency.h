@@ -21,6 +21,7 @@ struct lease {
     const struct mask *mask;
     uint64_t row_end;
     const char *reason; /* for the slot, or for the CPU; static */
+    bool uncovered; /* a device is ready, but holds none of the rows */
 };
 
 /* Never waits for an upload. An error is the device's own, and then out leases nothing; it
