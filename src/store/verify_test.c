@@ -410,7 +410,7 @@ static void a_live_bit_of_a_dead_row(void **state)
 {
     (void)state;
     change_live(7, true); /* replaced */
-    finds("row 29 is live");
+    finds("row 7 is live");
     copy_pristine(NULL);
     change_live(POINTS - 1, true); /* deleted */
     finds("row 29 is live");

@@ -10,6 +10,22 @@ static struct topk *top_of(const struct block *b, size_t q)
     return &b->bench->tops[b->query_first + q];
 }
 
+/* What is above it is not among the k best: some worker holds k that are better. */
+static float limit_of(const struct run *run, const struct block *b, size_t q)
+{
+    float own = topk_limit(top_of(b, q));
+    float shared = atomic_load_explicit(&run->limits[b->query_first + q], memory_order_relaxed);
+    return own < shared ? own : shared;
+}
+
+static void share_limit(const struct run *run, const struct block *b, size_t q)
+{
+    float own = topk_limit(top_of(b, q));
+    _Atomic float *limit = &run->limits[b->query_first + q];
+    float shared = atomic_load_explicit(limit, memory_order_relaxed);
+    while (own < shared && !atomic_compare_exchange_weak(limit, &shared, own));
+}
+
 static bool is_live(const struct run *run, const struct block *b, size_t r)
 {
     return !run->live || bitmap_get(run->live, b->row_first + r);
@@ -28,9 +44,10 @@ static void scan_canonically(const struct run *run, const struct block *b)
               b->bench->scores);
     for (size_t q = 0; q < b->query_count; q++, scores += b->row_count) {
         size_t kept_count = run->host->kernels->sift(scores, NULL, b->row_count, run->scale,
-                                                     topk_limit(top_of(b, q)), b->bench->kept);
+                                                     limit_of(run, b, q), b->bench->kept);
         for (size_t i = 0; i < kept_count; i++)
             keep(run, b, q, b->bench->kept[i], scores[b->bench->kept[i]]);
+        if (kept_count > 0) share_limit(run, b, q);
     }
 }
 
@@ -60,7 +77,7 @@ static void propose_panel(const struct run *run, const struct block *b, size_t r
 static size_t sift_proposed(const struct run *run, const struct block *b, size_t q)
 {
     double norm = run->query_norms[b->query_first + q];
-    float kth = topk_limit(top_of(b, q)), scale, limit;
+    float kth = limit_of(run, b, q), scale, limit;
     if (run->scan->metric == METRIC_L2) {
         scale = -2;
         limit = l2_bound_limit(&run->l2_bound, kth, norm);
@@ -90,7 +107,9 @@ static void scan_by_proposals(const struct run *run, const struct block *b)
     for (size_t r = 0; r < b->row_count; r += PANEL_ROWS) propose_panel(run, b, r);
     for (size_t q = 0; q < b->query_count; q++) {
         size_t kept_count = sift_proposed(run, b, q);
-        if (kept_count > 0) rescore(run, b, q, kept_count);
+        if (kept_count == 0) continue;
+        rescore(run, b, q, kept_count);
+        share_limit(run, b, q);
     }
 }
 

@@ -39,6 +39,7 @@ struct run {
     struct dot_bound dot_bound;
     struct l2_bound l2_bound;
     const double *query_norms; /* squared; query_count */
+    _Atomic float *limits;     /* query_count: the best k-th value that any worker holds */
     size_t block_rows, part_rows, query_parts;
     size_t query_first, query_count; /* of the group */
     atomic_int err; /* of a worker; its text is made anew */

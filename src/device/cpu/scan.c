@@ -15,7 +15,8 @@ enum {
 struct scan_scratch {
     struct bench *benches; /* one for each worker */
     size_t bench_count;
-    double *query_norms; /* squared; GROUP_QUERIES */
+    double *query_norms;   /* squared; GROUP_QUERIES */
+    _Atomic float *limits; /* GROUP_QUERIES */
 };
 
 wg_err scan_scratch_create(struct scan_scratch **out)
@@ -42,6 +43,7 @@ void scan_scratch_destroy(struct scan_scratch **scratch)
     }
     mem_free(&s->benches);
     mem_free(&s->query_norms);
+    mem_free(&s->limits);
     mem_free(scratch);
 }
 
@@ -81,6 +83,7 @@ static wg_err scratch_fit(struct scan_scratch *s, const struct run *run)
         while (s->bench_count < worker_count) s->benches[s->bench_count++] = (struct bench){ 0 };
     }
     if (!s->query_norms) TRY(mem_resize(&s->query_norms, GROUP_QUERIES));
+    if (!s->limits) TRY(mem_resize(&s->limits, GROUP_QUERIES));
     for (size_t i = 0; i < worker_count; i++) TRY(bench_fit(&s->benches[i], run, item_count));
 out:
     return err;
@@ -101,8 +104,11 @@ static void prepare_group(struct run *run)
     for (size_t w = 0; w < worker_count; w++)
         for (size_t q = 0; q < run->query_count; q++)
             s->benches[w].tops[q] = (struct topk){ .items = s->benches[w].items + q * k, .k = k };
-    for (size_t q = 0; q < run->query_count; q++)
+    for (size_t q = 0; q < run->query_count; q++) {
         s->query_norms[q] = squared_norm(queries + q * run->spans->dim, run->spans->dim);
+        atomic_init(&s->limits[q], INFINITY);
+    }
+    run->limits = s->limits;
     run->query_norms = s->query_norms;
 }
 
