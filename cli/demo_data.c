@@ -57,7 +57,7 @@ static wg_err read_labels(const char *path, unsigned char **labels, size_t *coun
     }
     heap_resize(labels, *count);
     for (size_t i = 0; i < *count; i++) {
-        if (rows[i] >= DEMO_LABELS) {
+        if (rows[i] >= (float)DEMO_LABELS) {
             err = fail(WG_EINVAL, "%s: label %zu is %g, expected 0 to 9", path, i, (double)rows[i]);
             goto out;
         }

@@ -31,7 +31,7 @@ static void scale(const float *pixels, int side, float *out)
 
 static int grey(float pixel)
 {
-    int level = (int)(pixel * GREYS / 256);
+    int level = (int)(pixel * (float)GREYS / 256);
     return GREY_FIRST + (level < 0 ? 0 : level < GREYS ? level : GREYS - 1);
 }
 
@@ -50,9 +50,9 @@ static void print_plain(float upper, float lower)
     float mean = (upper + lower) / 2;
     if (!terminal_utf8())
         output_print("%c", ramp[(int)(mean * 9.99f / 255)]);
-    else if (upper - lower > CONTRAST)
+    else if (upper - lower > (float)CONTRAST)
         output_print("▀");
-    else if (lower - upper > CONTRAST)
+    else if (lower - upper > (float)CONTRAST)
         output_print("▄");
     else
         output_print("%s", shades[(int)(mean * 4.99f / 255)]);

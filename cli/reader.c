@@ -13,7 +13,11 @@
 
 static const struct reader_format *const formats[] = { &format_npy, &format_fvecs, &format_bvecs,
                                                        &format_idx, &format_jsonl };
-enum { FORMAT_COUNT = sizeof formats / sizeof *formats, SKIP_ROWS = 4096, PLACE_SIZE = 512 };
+enum {
+    FORMAT_COUNT = sizeof formats / sizeof *formats,
+    SKIP_COMPONENTS = 1 << 20,
+    PLACE_SIZE = 512
+};
 
 void point_batch_init(struct point_batch *batch, size_t room, size_t dim)
 {
@@ -204,7 +208,7 @@ wg_err reader_skip(struct reader *reader, uint64_t count)
 {
     wg_err err = WG_OK;
     struct point_batch batch;
-    point_batch_init(&batch, SKIP_ROWS, reader->dim);
+    point_batch_init(&batch, 1 + SKIP_COMPONENTS / (reader->dim + 1), reader->dim);
     while (count > 0) {
         TRY(reader_next(reader, count, &batch));
         if (batch.count == 0) break;

@@ -1,7 +1,7 @@
 /* Files of vectors from any bytes. The first byte says the format, or that it is to be found out;
  * the second how many points to skip and how large the batches are; the rest is the file. What a
- * plain file gives, the same file packed with gzip gives too, whole or not at all, and in batches of
- * another size. Bytes that are gzip themselves are unpacked, as any file. */
+ * plain file gives, the same file packed with gzip gives too, whole or not at all, and in batches
+ * of another size. Bytes that are gzip themselves are unpacked, as any file. */
 #include "cli/reader.h"
 #include "support/check.h"
 
@@ -111,7 +111,7 @@ static void read_rest(struct reader *reader, size_t room, uint64_t drop, struct 
     point_batch_fini(&batch);
 }
 
-/* The first `without` points are not summed up: skipped where skips is true, else read for nothing. */
+/* Sums up all but the first points: these are skipped or, where skips is false, only read. */
 static struct reading read_all(const char *format, uint64_t without, bool skips, size_t room)
 {
     struct reader_params params = { .path = "-", .format = format, .first_id = 40 };

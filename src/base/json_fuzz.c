@@ -1,5 +1,5 @@
-/* Payloads from any bytes: what is accepted merges, and what a merge gives is accepted, is no larger
- * than its parts, and stays as it is when the same is merged again. */
+/* Payloads from any bytes: what is accepted merges, and what a merge gives is accepted, is no
+ * larger than its parts, and stays as it is when the same is merged again. */
 #include "base/json.h"
 #include "support/check.h"
 

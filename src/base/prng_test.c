@@ -25,7 +25,7 @@ static void units_fill_their_range(void **state)
     for (size_t i = 0; i < COUNT; i++) {
         float x = prng_unit(&prng);
         assert_true(x >= -1 && x < 1);
-        bins[(size_t)((x + 1) * BINS / 2)]++;
+        bins[(size_t)((x + 1) * (float)BINS / 2)]++;
     }
     for (size_t b = 0; b < BINS; b++) { /* ten standard deviations, near enough */
         assert_true(bins[b] > COUNT / BINS - 1100);

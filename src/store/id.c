@@ -121,6 +121,7 @@ wg_err id_from_key(struct bytes key, wg_id *out)
 {
     const uint8_t *bytes = key.start;
     size_t size = key.size - 1;
+    uint8_t uuid[16];
     wg_id id = { 0 };
     if (key.size > 1) id.type = (wg_id_type)bytes[0];
     if (id.type == WG_ID_NUMBER && size == 8) {
@@ -132,6 +133,8 @@ wg_err id_from_key(struct bytes key, wg_id *out)
             return wg_fail(WG_ECORRUPT, "a key that is no id: %s", wg_message());
         id.as.string = (const char *)bytes + 1;
         id.size = (uint32_t)size;
+        if (parse_uuid(id.as.string, size, uuid))
+            return wg_fail(WG_ECORRUPT, "a key that is no id: a UUID as a string");
     } else {
         return wg_fail(WG_ECORRUPT, "a key of %zu bytes that is no id", key.size);
     }

@@ -40,13 +40,16 @@ out:
     return err;
 }
 
-static wg_err clear_all(const roaring_bitmap_t *dead, size_t chunk, struct bitmap *live)
+static wg_err clear_all(const roaring_bitmap_t *dead, size_t chunk, uint32_t row_count,
+                        struct bitmap *live)
 {
     wg_err err = WG_OK;
     roaring_uint32_iterator_t at;
     roaring_init_iterator(dead, &at);
     for (; at.has_value && err == WG_OK; roaring_advance_uint32_iterator(&at))
-        err = bitmap_clear(live, (uint64_t)chunk * BITMAP_CHUNK_BITS + at.current_value);
+        err = at.current_value < row_count
+                  ? bitmap_clear(live, (uint64_t)chunk * BITMAP_CHUNK_BITS + at.current_value)
+                  : wg_fail(WG_ECORRUPT, "chunk %zu of the live rows is no bitmap", chunk);
     return err;
 }
 
@@ -62,7 +65,7 @@ wg_err live_decode(struct bytes bytes, size_t chunk, uint32_t row_count, struct 
     dead = roaring_bitmap_flip(alive, 0, row_count);
     if (!dead) TRY(no_memory());
     TRY(bitmap_resize(live, (uint64_t)chunk * BITMAP_CHUNK_BITS + row_count));
-    TRY(clear_all(dead, chunk, live));
+    TRY(clear_all(dead, chunk, row_count, live));
 out:
     roaring_bitmap_free(alive);
     if (dead) roaring_bitmap_free(dead);

@@ -1,9 +1,9 @@
 /* What the store reads from its tables, from any bytes: the first one says as what. Keys of ids are
  * id_fuzz's.
  *
- * live_decode gets bytes that live_encode made, not any: of a bitmap's containers roaring checks the
- * lengths but not that their values are in order, and the store gives it only what has passed its
- * checksum. */
+ * live_decode gets bytes that live_encode made, not any: roaring checks that a bitmap's containers
+ * end where the bytes do, not that what they hold is in order and in range, and the store gives it
+ * only what has passed its checksum. */
 #include "base/mem.h"
 #include "store/live.h"
 #include "store/record.h"

@@ -71,7 +71,7 @@ static bool excludes(const struct pair *p, float kth)
 static void check_canonical(const struct pair *p)
 {
     long double exact = exact_of(p->q, p->x, p->dim);
-    double m = ceil((double)p->dim / LANES) + 6, g2 = m * 0x1p-24 / (1 - m * 0x1p-24);
+    double m = ceil((double)p->dim / (double)LANES) + 6, g2 = m * 0x1p-24 / (1 - m * 0x1p-24);
     long double slack = (long double)g2 * exact + (long double)p->dim * 0x1p-149L;
     if (fabsl((long double)p->canonical - exact) > slack)
         fail_msg("dim %zu: canonical %a, exact %La", p->dim, (double)p->canonical, exact);
