@@ -130,8 +130,9 @@ wg_err wg_store_verify(wg_context *context, const char *path, const char *collec
     if (err == WG_ECORRUPT) verify_problem(&v.report, "%s: registry: %s", path, wg_message());
     if (err != WG_ECORRUPT) TRY(err);
     TRY(v.err);
-    if (collection && !v.found)
+    if (collection && !v.found && err == WG_OK)
         TRY(wg_fail(WG_ENOTFOUND, "%s: there is no collection \"%s\"", path, collection));
+    err = WG_OK;
     *problem_count = v.report.problem_count;
 out:
     store_close(&v.store);

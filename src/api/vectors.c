@@ -61,7 +61,9 @@ wg_err dim_check(size_t dim)
 wg_err vectors_check(const struct kernels *kernels, const float *vectors, size_t count, size_t dim,
                      const char *what)
 {
+    struct fp_env env = fp_env_enter(); /* a host may trap on what a NaN does */
     size_t at = kernels->find_refused(vectors, count * dim);
+    fp_env_leave(env);
     if (at == count * dim) return WG_OK;
     return wg_fail(WG_EINVAL,
                    "%s %zu: component %zu is %g; expected a finite number of magnitude %g or less",

@@ -19,6 +19,8 @@ struct slot {
     struct mutex submit; /* held while submitting to a backend without any_thread */
     atomic_int state;    /* a wg_device_state */
     atomic_bool testing;
+    atomic_uint passed_over; /* how often, since its latest self-test */
+    atomic_uint patience;    /* how often it is, before it is tested again */
     atomic_uint_least64_t generation, scans, fallbacks;
 };
 
@@ -47,7 +49,7 @@ static void slot_destroy(struct slot **slot)
 {
     struct slot *s = *slot;
     if (!s) return;
-    s->backend->close(&s->device);
+    if (s->device) s->backend->close(&s->device);
     mutex_fini(&s->submit);
     mem_free(slot);
 }
@@ -174,6 +176,12 @@ void device_set_backend(const struct device_set *set, size_t i, wg_backend_info 
     memcpy(out->reason, found->reason, sizeof out->reason);
 }
 
+/* A device that keeps failing is tested ever less often: by counts, not by time. */
+static unsigned grown(unsigned patience)
+{
+    return patience < 1 << 16 ? 2 * patience + 1 : patience;
+}
+
 static void run_self_test(void *arg, bool cancelled)
 {
     struct slot *slot = arg;
@@ -182,7 +190,9 @@ static void run_self_test(void *arg, bool cancelled)
         wg_device_state state = err == WG_OK         ? WG_DEVICE_READY
                                 : err == WG_ECORRUPT ? WG_DEVICE_REJECTED
                                                      : WG_DEVICE_SUSPECT;
-        if (err != WG_OK)
+        atomic_store(&slot->passed_over, 0);
+        atomic_store(&slot->patience, err == WG_OK ? 0 : grown(atomic_load(&slot->patience)));
+        if (err != WG_OK && atomic_load(&slot->state) != (int)state)
             log_line(&slot->set->params.log, WG_LOG_WARNING, "%s: self-test failed: %s", slot->name,
                      wg_message());
         atomic_store(&slot->state, state);
@@ -192,6 +202,7 @@ static void run_self_test(void *arg, bool cancelled)
 
 static void begin_self_test(struct slot *slot)
 {
+    if (atomic_fetch_add(&slot->passed_over, 1) < atomic_load(&slot->patience)) return;
     if (atomic_exchange(&slot->testing, true)) return;
     wg_err err = background_submit(slot->set->params.background, run_self_test, slot);
     if (err != WG_OK) atomic_store(&slot->testing, false); /* asked for again by the next call */

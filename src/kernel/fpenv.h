@@ -2,7 +2,7 @@
 /* The floating-point environment in which the kernels give the canonical score: round to nearest,
  * denormals kept (on input and on output), exceptions masked. A host program may have changed it,
  * often without knowing: -ffast-math libraries do so when they are loaded. So the API enters at its
- * door and leaves at its return, and every worker enters once for its life.
+ * door and leaves at its return, and every worker for each of its tasks.
  *
  * The environment belongs to the calling thread. On x86 it is all of the MXCSR, its sticky
  * flags included: the host sees none that we raise. Elsewhere it is the rounding mode alone, by

@@ -13,5 +13,5 @@ void background_destroy(struct background **background);
 /* run is called once, from the background thread. */
 typedef void background_job(void *arg, bool cancelled);
 WG_CHECKED wg_err background_submit(struct background *background, background_job *run, void *arg);
-/* Returns when every job submitted before is done. */
+/* Returns when no job is left. */
 void background_drain(struct background *background);

@@ -209,6 +209,7 @@ out:
 
 void commit_chain(struct commit *commit, const void *bytes, size_t size)
 {
+    commit->changed = true;
     commit->record.chain_hash = checksum64(bytes, size, commit->record.chain_hash);
 }
 

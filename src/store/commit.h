@@ -19,6 +19,7 @@ struct commit {
     bool *touched_chunks;           /* of the live rows */
     size_t chunk_count;
     uint64_t rows_before, strings_before; /* of the base's last segment, for an abort */
+    bool changed; /* anything */
     bool cleared;                   /* the base's segments go */
 };
 

@@ -16,6 +16,7 @@ struct db {
     MDB_dbi tables[DB_TABLES_MAX];
     char *path;
     struct rwlock map; /* read: a reading transaction is open; write: the map is replaced */
+    bool dead;         /* guarded by map: it could not be replaced, and there is none */
 };
 
 /* Behind every value. */
@@ -122,7 +123,11 @@ void db_close(struct db **db)
 static wg_err begin(struct db *db, bool writes, struct db_txn *out)
 {
     MDB_txn *handle;
-    if (!writes) rwlock_read(&db->map);
+    rwlock_read(&db->map);
+    bool dead = db->dead;
+    if (writes) rwlock_unlock(&db->map);
+    if (dead && !writes) rwlock_unlock(&db->map);
+    if (dead) return wg_fail(WG_EIO, "%s: lost its map; open it again", db->path);
     int result = mdb_txn_begin(db->env, NULL, writes ? 0 : MDB_RDONLY, &handle);
     if (result == 0) {
         *out = (struct db_txn){ .db = db, .handle = handle, .writes = writes };
@@ -158,11 +163,23 @@ static wg_err put_result(struct db_txn *txn, int result)
     return fail_lmdb(txn->db, "write", result);
 }
 
+/* LMDB refuses all that follows when it cannot tell what its latest commit left. */
+static bool is_usable(const struct db *db)
+{
+    MDB_txn *probe;
+    int result = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &probe);
+    if (result == 0) mdb_txn_abort(probe);
+    return result != MDB_PANIC;
+}
+
 wg_err db_commit(struct db_txn *txn)
 {
     int result = mdb_txn_commit(handle_of(txn));
     txn->handle = NULL;
-    return put_result(txn, result);
+    wg_err err = put_result(txn, result);
+    if (result != 0 && !is_usable(txn->db)) /* the page that decides was being written */
+        err = wg_fail(WG_EIO, "%s", wg_message());
+    return err;
 }
 
 wg_err db_grow(struct db *db)
@@ -170,7 +187,10 @@ wg_err db_grow(struct db *db)
     MDB_envinfo info;
     rwlock_write(&db->map);
     int result = mdb_env_info(db->env, &info);
-    if (result == 0) result = mdb_env_set_mapsize(db->env, 2 * info.me_mapsize);
+    if (result == 0) {
+        result = mdb_env_set_mapsize(db->env, 2 * info.me_mapsize);
+        db->dead = result != 0; /* it unmaps first */
+    }
     rwlock_unlock(&db->map);
     return result == 0 ? WG_OK : fail_lmdb(db, "grow its map", result);
 }

@@ -84,6 +84,17 @@ struct format_record format_current(void)
     return format;
 }
 
+wg_err features_check(const struct features *features, const char *path, bool read_only)
+{
+    if (features->refuse != 0)
+        return wg_fail(WG_EVERSION, "%s: uses features (%#x) that this program does not know", path,
+                       features->refuse);
+    if (features->read_only != 0 && !read_only)
+        return wg_fail(WG_EREADONLY, "%s: uses features (%#x) that this program can only read",
+                       path, features->read_only);
+    return WG_OK;
+}
+
 wg_err format_check(const struct format_record *format, const char *path, bool read_only)
 {
     if (memcmp(format->magic, magic, sizeof magic) != 0)
@@ -91,11 +102,5 @@ wg_err format_check(const struct format_record *format, const char *path, bool r
     if (format->version > FORMAT_VERSION)
         return wg_fail(WG_EVERSION, "%s: written in format %u; this program knows up to %d", path,
                        format->version, FORMAT_VERSION);
-    if (format->features.refuse != 0)
-        return wg_fail(WG_EVERSION, "%s: uses features (%#x) that this program does not know", path,
-                       format->features.refuse);
-    if (format->features.read_only != 0 && !read_only)
-        return wg_fail(WG_EREADONLY, "%s: uses features (%#x) that this program can only read",
-                       path, format->features.read_only);
-    return WG_OK;
+    return features_check(&format->features, path, read_only);
 }

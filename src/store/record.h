@@ -117,6 +117,9 @@ struct point {
 };
 WG_CHECKED wg_err point_read(struct bytes value, struct point *out);
 
+/* Features that this program does not know: WG_EVERSION to refuse, WG_EREADONLY to write. */
+WG_CHECKED wg_err features_check(const struct features *features, const char *path, bool read_only);
+
 /* Checks that the format is one this program may use: WG_ECORRUPT, WG_EVERSION (and, to write,
  * WG_EREADONLY). */
 WG_CHECKED wg_err format_check(const struct format_record *format, const char *path,

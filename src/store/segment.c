@@ -104,17 +104,21 @@ out:
     return err;
 }
 
-static wg_err check_header(const struct segment *s, const struct segment_header *found)
+static wg_err check_header(const struct segment *s, const struct segment_header *found,
+                           bool read_only)
 {
     const char *path = s->file.path;
+    struct segment_header expected = s->header;
+    expected.features = found->features;
+    expected.sum = header_sum(&expected);
     if (memcmp(found->magic, magic, sizeof magic) != 0)
         return wg_fail(WG_ECORRUPT, "%s: not a segment: its magic is wrong", path);
-    if (found->version > FORMAT_VERSION || found->features.refuse != 0)
-        return wg_fail(WG_EVERSION, "%s: format %u, features %#x: newer than this program", path,
-                       found->version, found->features.refuse);
-    if (memcmp(found, &s->header, sizeof *found) != 0)
+    if (found->version > FORMAT_VERSION)
+        return wg_fail(WG_EVERSION, "%s: format %u; this program knows up to %d", path,
+                       found->version, FORMAT_VERSION);
+    if (memcmp(found, &expected, sizeof *found) != 0)
         return wg_fail(WG_ECORRUPT, "%s: its header is not the one that the tables describe", path);
-    return WG_OK;
+    return features_check(&found->features, path, read_only);
 }
 
 static wg_err check_extent(const struct segment *s, const struct segment_record *record)
@@ -141,7 +145,7 @@ wg_err segment_open(const char *folder, const struct segment_params *params,
     TRY(segment_alloc(folder, params, &s, &path));
     TRY(file_open(path, read_only ? FILE_READ : FILE_READ_WRITE, &s->file));
     TRY(file_read_at(&s->file, &found, sizeof found, 0));
-    TRY(check_header(s, &found));
+    TRY(check_header(s, &found, read_only));
     TRY(check_extent(s, record));
     TRY(map_segment(s));
     s->row_count = record->row_count;

@@ -12,7 +12,7 @@
 enum { TABLE_REGISTRY, TABLE_COLLECTIONS, REGISTRY_TABLE_COUNT };
 enum { NAME_SIZE_MAX = 255 };
 
-static const uint64_t map_size = UINT64_C(64) << 20;
+static const uint64_t map_size = UINT64_C(1) << 30; /* millions of collections */
 static const char *const tables[REGISTRY_TABLE_COUNT] = { "meta", "collections" };
 static const char folder_prefix[] = "c-";
 
@@ -28,7 +28,7 @@ struct store {
     bool read_only;
     struct file lock; /* held for as long as the store is open */
     struct db *registry;
-    struct mutex mutex; /* guards what follows, and what changes the registry */
+    struct mutex mutex; /* guards what follows */
     struct opened *opened;
     size_t opened_count;
 };
@@ -131,7 +131,31 @@ out:
     return err;
 }
 
-/* A registry without a format is one whose making was cut short: nothing is in it yet. */
+static bool note_collection(void *user, const char *name)
+{
+    *(bool *)user = strncmp(name, folder_prefix, sizeof folder_prefix - 1) == 0;
+    return !*(bool *)user;
+}
+
+/* A registry without a format is one whose making was cut short, and then no collection is there
+ * yet; else it was lost, and nothing may be swept. */
+static wg_err finish_making(struct store *store)
+{
+    wg_err err = WG_OK;
+    bool any = false;
+    if (store->read_only)
+        return wg_fail(WG_ENOTFOUND, "%s: the store was never finished", store->path);
+    TRY(folder_list(store->path, note_collection, &any));
+    if (any)
+        return wg_fail(WG_ECORRUPT,
+                       "%s: the registry is empty, but there are folders of collections; nothing "
+                       "was removed",
+                       store->path);
+    TRY(write_first(store));
+out:
+    return err;
+}
+
 static wg_err check_registry(struct store *store)
 {
     wg_err err = WG_OK;
@@ -146,9 +170,7 @@ static wg_err check_registry(struct store *store)
         TRY(format_check(&format, store->path, store->read_only));
     }
     db_abort(&txn);
-    if (!found && store->read_only)
-        TRY(wg_fail(WG_ENOTFOUND, "%s: the store was never finished", store->path));
-    if (!found) TRY(write_first(store));
+    if (!found) TRY(finish_making(store));
 out:
     db_abort(&txn);
     return err;
@@ -311,7 +333,7 @@ static wg_err create_in(struct store *store, struct db_txn *txn, const char *nam
     char *folder = NULL;
     struct bytes value;
     struct registry_record next;
-    bool found;
+    bool found, may_be_named = false;
     TRY(db_get(txn, TABLE_REGISTRY, key_of("next"), &found, &value));
     if (!found) TRY(wg_fail(WG_ECORRUPT, "%s: the registry's counter is missing", store->path));
     TRY(RECORD_READ(value, &next, "the registry's counter"));
@@ -322,9 +344,11 @@ static wg_err create_in(struct store *store, struct db_txn *txn, const char *nam
     TRY(folder_sync(store->path));
     TRY(db_put(txn, TABLE_REGISTRY, key_of("next"), (struct bytes){ &next, sizeof next }));
     TRY(db_put(txn, TABLE_COLLECTIONS, key_of(name), (struct bytes){ &record, sizeof record }));
-    TRY(db_commit(txn));
+    err = db_commit(txn);
+    may_be_named = err != WG_OK && err != WG_ENOSPC; /* then it is swept, or it is there */
 out:
-    if (err != WG_OK && folder && folder_exists(folder)) (void)!folder_remove(folder);
+    if (err != WG_OK && !may_be_named && folder && folder_exists(folder))
+        (void)!folder_remove(folder);
     mem_free(&folder);
     return err;
 }
@@ -422,7 +446,9 @@ static wg_err open_locked(struct store *store, const char *name, struct collecti
     TRY(find_number(&txn, name, &found, &number));
     if (!found) TRY(fail_missing(store, name));
     TRY(store_collection_folder(store, number, &folder));
-    TRY(collection_open(&store->host, name, folder, store->read_only, out));
+    err = collection_open(&store->host, name, folder, store->read_only, out);
+    if (err == WG_ENOTFOUND) TRY(wg_fail(WG_ECORRUPT, "%s", wg_message()));
+    TRY(err);
 out:
     db_abort(&txn);
     mem_free(&folder);

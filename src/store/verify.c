@@ -20,6 +20,7 @@ struct check {
     struct bitmap live;    /* by position */
     struct bitmap unnamed; /* by position: no point has named the row yet */
     uint64_t sums_end;     /* rows below it have a sum */
+    uint64_t chunk_count;  /* of live rows */
     uint64_t point_count;
 };
 
@@ -54,12 +55,11 @@ static wg_err walk(struct check *check, unsigned table,
     TRY(db_cursor_open(&check->txn, table, &cursor));
     for (bool found = true; found;) {
         struct bytes key, value;
-        err = db_next(&cursor, &found, &key, &value);
-        if (err == WG_OK && found) err = visit(check, key, value);
-        if (err == WG_ENOMEM) goto out;
-        if (err == WG_OK) continue;
-        problem(check, "%s", wg_message());
-        if (err != WG_ECORRUPT) break; /* LMDB itself: the walk cannot go on */
+        wg_err of_walk = db_next(&cursor, &found, &key, &value), of_visit = WG_OK;
+        if (of_walk == WG_OK && found) of_visit = visit(check, key, value);
+        if (of_visit == WG_ENOMEM) TRY(of_visit);
+        if (of_walk != WG_OK || of_visit != WG_OK) problem(check, "%s", wg_message());
+        if (of_walk != WG_OK && of_walk != WG_ECORRUPT) break; /* LMDB itself: it cannot go on */
     }
     err = WG_OK;
 out:
@@ -120,6 +120,7 @@ static wg_err check_live(struct check *check, struct bytes key, struct bytes val
     if (key.size != sizeof(struct chunk_key) || chunk * BITMAP_CHUNK_BITS >= row_count)
         return wg_fail(WG_ECORRUPT, "live rows of a chunk that is not there");
     uint64_t left = row_count - chunk * BITMAP_CHUNK_BITS;
+    check->chunk_count++;
     return live_decode(value, (size_t)chunk,
                        (uint32_t)(left < BITMAP_CHUNK_BITS ? left : BITMAP_CHUNK_BITS),
                        &check->live);
@@ -208,6 +209,10 @@ static wg_err check_rows_and_points(struct check *check)
         problem(check, "row checksums end at row %" PRIu64 ", expected row %" PRIu64,
                 check->sums_end, commit->row_end);
     TRY(walk(check, TABLE_LIVE, check_live));
+    uint64_t chunk_count = (row_count + BITMAP_CHUNK_BITS - 1) / BITMAP_CHUNK_BITS;
+    if (check->chunk_count != chunk_count)
+        problem(check, "%" PRIu64 " chunks of live rows, expected %" PRIu64, check->chunk_count,
+                chunk_count);
     TRY(walk(check, TABLE_POINTS, check_point));
     check_unnamed(check);
     if (check->point_count != commit->point_count)

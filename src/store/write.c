@@ -19,10 +19,8 @@ static wg_err try_write(struct collection *c, const struct change_of *change, bo
     wg_err err = WG_OK;
     struct commit commit;
     TRY(commit_begin(c, &commit));
-    uint64_t chain = commit.record.chain_hash;
     err = change->apply(&commit, change->batch);
-    bool unchanged = commit.record.chain_hash == chain;
-    if (err == WG_OK && !unchanged)
+    if (err == WG_OK && commit.changed)
         err = commit_finish(&commit);
     else
         commit_abort(&commit);

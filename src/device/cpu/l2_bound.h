@@ -13,7 +13,8 @@
  *
  * and a row cannot be among the nearest when X (1 - 5g) - 2 s > limit, with
  * limit = kth / (1 - g2) - |q|^2 (1 - 2g) + 8 T. What g is taken away twice more pays for the
- * roundings of the left side, each at most u (X + |q|^2), because g >= 5u. */
+ * roundings of the left side, at most 3u X + u |q|^2, because g >= 5u; 8 T instead of 4 T for what
+ * underflows in d. */
 #include <math.h>
 #include <stddef.h>
 

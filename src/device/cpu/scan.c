@@ -131,15 +131,14 @@ static uint64_t smaller(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* What ends a run before its end. The text stays on the worker's thread. */
-static wg_err check_block(const struct run *run, const struct block *b)
+/* Rows that were not checked before are checked while they are in the cache. */
+static wg_err check_rows(const struct run *run, const struct block *b)
 {
     bool first_to_see = run->query_first == 0 && b->query_first == 0;
     size_t count = b->row_count * run->spans->dim;
-    if (run->scan->check_rows && first_to_see &&
-        run->host->kernels->find_refused(b->rows, count) < count)
-        return WG_EINVAL;
-    return stop_check(run->scan->stop);
+    bool refused = run->scan->check_rows && first_to_see &&
+                   run->host->kernels->find_refused(b->rows, count) < count;
+    return refused ? WG_EINVAL : WG_OK;
 }
 
 static struct block block_at(const struct run *run, uint64_t row, uint64_t row_end)
@@ -166,11 +165,12 @@ static void scan_part(void *arg, size_t task, size_t worker)
         block.bench = &run->scratch->benches[worker];
         block.query_first = query_first;
         block.query_count = (size_t)smaller(PART_QUERIES, run->query_count - query_first);
-        wg_err err = check_block(run, &block);
-        if (err == WG_OK)
+        wg_err err = stop_check(run->scan->stop);
+        if (err == WG_OK) {
             block_scan(run, &block);
-        else
-            atomic_store(&run->err, err);
+            err = check_rows(run, &block);
+        }
+        if (err != WG_OK) atomic_store(&run->err, err);
         row += block.row_count;
     }
     fp_env_leave(env);

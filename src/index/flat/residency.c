@@ -140,6 +140,7 @@ wg_err residency_lease(struct residency *r, const struct source *source, struct 
     rwlock_read(&r->use);
     uint64_t covered = atomic_load(&r->covered);
     wg_err err = serves(r, source) && covered > 0 ? settle_mask(r, source) : WG_OK;
+    covered = atomic_load(&r->covered); /* of another copy, if use was let go of */
     if (err == WG_OK && serves(r, source) && covered > 0 && has_mask_of(r, source)) {
         out->slot = r->slot;
         out->rows = r->rows;

@@ -103,10 +103,28 @@ size_t sift_avx2(const float *scores, const float *offsets, size_t count, float 
     return kept_count;
 }
 
+/* How many of the first components are fine for sure, as in avx512.c. A magnitude fits a signed
+ * integer. */
+static size_t fine_runs(const float *x, size_t count)
+{
+    enum { RUN = 8 * VEC_LANES };
+    __m256i largest = _mm256_castps_si256(_mm256_set1_ps(WG_COMPONENT_MAX));
+    for (size_t i = 0;; i += RUN) {
+        if (count - i < RUN) return i;
+        __m256i sizes = _mm256_setzero_si256();
+        EACH(j, RUN / VEC_LANES)
+        {
+            vec size = vec_abs(_mm256_loadu_ps(x + i + j * VEC_LANES));
+            sizes = _mm256_max_epi32(sizes, _mm256_castps_si256(size));
+        }
+        if (_mm256_movemask_epi8(_mm256_cmpgt_epi32(sizes, largest))) return i;
+    }
+}
+
 size_t find_refused_avx2(const float *x, size_t count)
 {
     vec largest = _mm256_set1_ps(WG_COMPONENT_MAX);
-    for (size_t i = 0; i < count; i += 8) {
+    for (size_t i = fine_runs(x, count); i < count; i += 8) {
         vec size = vec_abs(vec_load(x + i, count - i));
         unsigned refused = LANES_THAT(size, _CMP_NLE_UQ, largest, 8);
         if (refused) return i + (size_t)__builtin_ctz(refused);

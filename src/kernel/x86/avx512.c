@@ -114,10 +114,29 @@ size_t sift_avx512(const float *scores, const float *offsets, size_t count, floa
     return kept_count;
 }
 
+/* How many of the first components are fine for sure: whole runs of RUN. Without their signs,
+ * floats compare as integers do, and a NaN is above all of them; so one comparison serves a whole
+ * run, and rows that are in the cache are checked at its speed. */
+static size_t fine_runs(const float *x, size_t count)
+{
+    enum { RUN = 8 * VEC_LANES };
+    __m512i largest = _mm512_castps_si512(_mm512_set1_ps(WG_COMPONENT_MAX));
+    for (size_t i = 0;; i += RUN) {
+        if (count - i < RUN) return i;
+        __m512i sizes = _mm512_setzero_si512();
+        EACH(j, RUN / VEC_LANES)
+        {
+            vec size = vec_abs(_mm512_loadu_ps(x + i + j * VEC_LANES));
+            sizes = _mm512_max_epu32(sizes, _mm512_castps_si512(size));
+        }
+        if (_mm512_cmpgt_epu32_mask(sizes, largest)) return i;
+    }
+}
+
 size_t find_refused_avx512(const float *x, size_t count)
 {
     vec largest = _mm512_set1_ps(WG_COMPONENT_MAX);
-    for (size_t i = 0; i < count; i += 16) {
+    for (size_t i = fine_runs(x, count); i < count; i += 16) {
         vec size = vec_abs(vec_load(x + i, count - i));
         __mmask16 refused = _mm512_cmp_ps_mask(size, largest, _CMP_NLE_UQ);
         if (refused) return i + (size_t)__builtin_ctz(refused);

@@ -85,7 +85,10 @@ wg_err file_size(const struct file *file, uint64_t *out)
 
 wg_err file_sync(const struct file *file)
 {
-    return fdatasync(file->fd) == 0 ? WG_OK : posix_fail(file->path, "sync");
+    int result;
+    do result = fdatasync(file->fd);
+    while (result != 0 && errno == EINTR);
+    return result == 0 ? WG_OK : posix_fail(file->path, "sync");
 }
 
 void file_flush_begin(const struct file *file, uint64_t offset, uint64_t size)
