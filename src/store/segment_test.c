@@ -1,4 +1,5 @@
 /* Segments: rows appended and read again, and files that do not fit what the tables say. */
+#include "base/checksum.h"
 #include "base/mem.h"
 #include "store/id.h"
 #include "store/segment.h"
@@ -279,6 +280,33 @@ static void a_header_that_does_not_fit_is_corrupt(void **state)
     }
 }
 
+static void write_features(struct features features)
+{
+    struct segment_header header = header_now();
+    struct file file;
+    header.features = features;
+    header.sum = checksum32(&header, offsetof(struct segment_header, sum), 0);
+    must_ok(file_open(path, FILE_READ_WRITE, &file));
+    must_ok(file_write_at(&file, &header, sizeof header, 0));
+    file_close(&file);
+}
+
+static void features_of_later_versions_are_honoured(void **state)
+{
+    (void)state;
+    struct segment_record record = make_segment();
+    struct segment *segment = NULL;
+    write_features((struct features){ .ignorable = 4 });
+    assert_ok(segment_open(folder, &params, &record, false, &segment));
+    segment_release(&segment);
+    write_features((struct features){ .read_only = 4 });
+    assert_err(WG_EREADONLY, "0x4", segment_open(folder, &params, &record, false, &segment));
+    assert_ok(segment_open(folder, &params, &record, true, &segment));
+    segment_release(&segment);
+    write_features((struct features){ .refuse = 4 });
+    does_not_open(WG_EVERSION, &params, &record);
+}
+
 /* The file under another segment's name. */
 static void a_file_in_the_wrong_place_is_corrupt(void **state)
 {
@@ -406,6 +434,7 @@ int main(void)
         TEST(a_flipped_byte_changes_the_sum),
         TEST(an_id_that_is_none_is_corrupt),
         TEST(a_header_that_does_not_fit_is_corrupt),
+        TEST(features_of_later_versions_are_honoured),
         TEST(a_file_in_the_wrong_place_is_corrupt),
         TEST(a_truncated_file_is_corrupt),
         TEST(a_record_that_cannot_be_is_corrupt),

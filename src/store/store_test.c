@@ -96,28 +96,30 @@ static void finish(struct store **store, struct collection **collection)
     assert_null(*store);
 }
 
+/* A path in the store's folder; until the next call. */
+static const char *in_store(const char *name)
+{
+    static char path[SCRATCH_PATH_SIZE + 128];
+    snprintf(path, sizeof path, "%s/%s", f.folder, name);
+    return path;
+}
+
 static bool exists(const char *name)
 {
-    char path[SCRATCH_PATH_SIZE + 64];
-    snprintf(path, sizeof path, "%s/%s", f.folder, name);
-    return access(path, F_OK) == 0;
+    return access(in_store(name), F_OK) == 0;
 }
 
 static void make_file(const char *name)
 {
-    char path[SCRATCH_PATH_SIZE + 64];
     struct file file;
-    snprintf(path, sizeof path, "%s/%s", f.folder, name);
-    must_ok(file_open(path, FILE_CREATE, &file));
+    must_ok(file_open(in_store(name), FILE_CREATE, &file));
     must_ok(file_write_at(&file, "left by a crash", 15, 0));
     file_close(&file);
 }
 
 static void make_subfolder(const char *name)
 {
-    char path[SCRATCH_PATH_SIZE + 64];
-    snprintf(path, sizeof path, "%s/%s", f.folder, name);
-    must_ok(folder_create(path));
+    must_ok(folder_create(in_store(name)));
 }
 
 static wg_id ids[UPSERT];
@@ -383,6 +385,35 @@ static void what_a_crash_left_is_swept(void **state)
     check_clean(number);
 }
 
+/* Without its registry a store cannot tell what is whose: it is not opened, and nothing goes. */
+static void a_lost_registry_sweeps_nothing(void **state)
+{
+    (void)state;
+    struct store *store = NULL;
+    struct collection *c = begin(&store, &narrow);
+    assert_ok(upsert(c, 0, 5, 1));
+    finish(&store, &c);
+    assert_ok(folder_remove(in_store("registry")));
+    assert_err(WG_ECORRUPT, "the registry is empty", open_as(true, false, &store));
+    assert_true(exists("c-1/0-0.seg"));
+    assert_err(WG_ECORRUPT, "the registry is empty", open_as(true, false, &store));
+    assert_true(exists("c-1/0-0.seg") && exists("c-1/tables"));
+}
+
+/* The collection is there: it is its file that is not. */
+static void a_lost_segment_is_corrupt(void **state)
+{
+    (void)state;
+    struct store *store = NULL;
+    struct collection *c = begin(&store, &narrow);
+    assert_ok(upsert(c, 0, 5, 1));
+    finish(&store, &c);
+    assert_ok(file_remove(in_store("c-1/0-0.seg")));
+    store = open_store();
+    assert_err(WG_ECORRUPT, "0-0.seg", store_take_collection(store, "c", &c));
+    store_close(&store);
+}
+
 /* --- writing --- */
 
 static void an_upsert_spans_segments(void **state)
@@ -584,6 +615,8 @@ int main(void)
         TEST(one_collection_is_shared),
         TEST(a_read_only_store_is_not_written),
         TEST(what_a_crash_left_is_swept),
+        TEST(a_lost_registry_sweeps_nothing),
+        TEST(a_lost_segment_is_corrupt),
         TEST(an_upsert_spans_segments),
         TEST(a_view_is_not_changed_by_writes),
         TEST(an_aborted_commit_leaves_nothing),
