@@ -9,7 +9,7 @@ enum {
     BLOCK_ROWS_MAX = 128,
     GROUP_QUERIES = 1024,           /* scanned together */
     GROUP_BYTES = 64 * 1024 * 1024, /* of heaps, unless one query alone needs more */
-    TASKS_PER_WORKER = 8,
+    TASKS_PER_WORKER = 32,
 };
 
 struct scan_scratch {
