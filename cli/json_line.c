@@ -205,28 +205,39 @@ out:
     return err;
 }
 
-/* Parsed by json-c as strictly as it can; NULL and a failure when it is no JSON. */
+/* json-c's object and its error; *at is where it ended. */
+static struct json_object *parse_with(const char *text, size_t size, int flags,
+                                      enum json_tokener_error *error, size_t *at)
+{
+    struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
+    if (!tokener) heap_exhausted(0);
+    json_tokener_set_flags(tokener, flags);
+    struct json_object *object = json_tokener_parse_ex(tokener, text, (int)size);
+    *error = json_tokener_get_error(tokener);
+    *at = json_tokener_get_parse_end(tokener);
+    json_tokener_free(tokener);
+    return object;
+}
+
+/* Strictly first, with an x for every byte beyond ASCII, which some versions of json-c refuse in
+ * their strict mode; then as it stands. NULL and a failure when it is no JSON. */
 static struct json_object *parse(const struct json_line *line, const struct json_span *span,
                                  const char *name)
 {
-    int size = (int)(span->end - span->begin);
-    if (!text_is_utf8(span->begin, (size_t)size)) {
+    size_t size = (size_t)(span->end - span->begin), at;
+    enum json_tokener_error error;
+    if (!text_is_utf8(span->begin, size)) {
         fail_at(line->text, span->begin, "\"%s\" is not valid JSON: it is not UTF-8", name);
         return NULL;
     }
-    struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
-    if (!tokener) heap_exhausted(0);
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    struct json_object *object = json_tokener_parse_ex(tokener, span->begin, size);
-    enum json_tokener_error error = json_tokener_get_error(tokener);
-    const char *at = span->begin + json_tokener_get_parse_end(tokener);
-    if (error != json_tokener_success)
-        fail_at(line->text, at, "\"%s\" is not valid JSON: %s", name,
-                error == json_tokener_continue ? "it is incomplete"
-                                               : json_tokener_error_desc(error));
-    json_tokener_free(tokener);
-    if (error == json_tokener_success) return object;
-    json_object_put(object);
+    char *masked = NULL;
+    heap_resize(&masked, size + 1);
+    for (size_t i = 0; i < size; i++) masked[i] = span->begin[i] & '\x80' ? 'x' : span->begin[i];
+    json_object_put(parse_with(masked, size, JSON_TOKENER_STRICT, &error, &at));
+    heap_free(&masked);
+    if (error == json_tokener_success) return parse_with(span->begin, size, 0, &error, &at);
+    fail_at(line->text, span->begin + at, "\"%s\" is not valid JSON: %s", name,
+            error == json_tokener_continue ? "it is incomplete" : json_tokener_error_desc(error));
     return NULL;
 }
 
