@@ -49,7 +49,7 @@ class Bench:
         self.workers.append(measure.Worker(command, cpus, environment))
         return self.workers[-1]
 
-    def library_worker(self, name, command, cpus, environment=None):
+    def linked_worker(self, name, command, cpus, environment=None):
         """A worker that can say what it is; the report says it too."""
         worker = self.worker(command, cpus, environment)
         about = name, ', '.join(f'{key} {value}' for key, value in worker.ask('about').items())

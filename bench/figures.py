@@ -29,7 +29,7 @@ def runner(worker, *words):
 def waggle_worker(bench, threads, data, store, cpus):
     command = [bench.python, bench.here / 'waggle_worker.py', bench.shared_library, threads,
                data.dim, K, data.rows, data.queries, store]
-    return bench.library_worker('Waggle', command, cpus)
+    return bench.linked_worker('Waggle', command, cpus)
 
 
 class Field:
@@ -64,7 +64,7 @@ class Field:
             environment = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1'}
             if coretype:
                 environment['OPENBLAS_CORETYPE'] = coretype
-            self.faiss[coretype] = self.bench.library_worker('FAISS', command,
+            self.faiss[coretype] = self.bench.linked_worker('FAISS', command,
                                                              self.bench.cores[-1:], environment)
 
     def bandwidth(self, kind):

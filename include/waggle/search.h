@@ -30,7 +30,7 @@ WG_API void wg_search_params_init_sized(wg_search_params *params, size_t size);
 typedef struct wg_hit {
     wg_id id;
     float score; /* the metric's own value */
-    bool changed; /* written again since the search began; the payload is then the newer one */
+    bool changed; /* with payloads: written again since; the payload is then the newer one */
     const float *vector; /* dim, as stored; NULL when not asked for */
     const char *payload; /* a JSON object; NULL when not asked for, or the point is gone since */
 } wg_hit;
