@@ -240,6 +240,32 @@ static void a_deadline_and_a_cancellation_end_it(void **state)
     assert_int_equal(search_run(f->search, &request, &answer), WG_ETIMEOUT);
 }
 
+/* Slow is not broken: the answer is waited for, or the deadline ends it; either way the device
+ * stays trusted. */
+static void a_slow_device_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    struct search_answer answer;
+    struct search_request request = {
+        .source = &f->sources[1],
+        .residency = f->residency,
+        .metric = METRIC_L2,
+        .queries = f->queries,
+        .query_count = QUERIES,
+        .k = K,
+    };
+    assert_int_equal(residency_cover(f->residency, &f->sources[0]), WG_OK);
+    fake.delay_ms = 20;
+    assert_equal_to_cpu(f, 1, &answer);
+    assert_ptr_equal(answer.slot, device_set_at(f->set, 0));
+    assert_false(answer.fell_back);
+    request.stop = stop_after(5, NULL);
+    assert_int_equal(search_run(f->search, &request, &answer), WG_ETIMEOUT);
+    fake.delay_ms = 0;
+    assert_equal_to_cpu(f, 1, &answer);
+    assert_ptr_equal(answer.slot, device_set_at(f->set, 0));
+}
+
 static void a_source_of_another_origin_shares_no_rows(void **state)
 {
     struct fixture *f = *state;
@@ -298,6 +324,7 @@ int main(void)
         TEST(a_full_device_keeps_what_it_covers),
         TEST(without_fallback_the_error_comes_back),
         TEST(a_deadline_and_a_cancellation_end_it),
+        TEST(a_slow_device_is_waited_for),
         TEST(a_source_of_another_origin_shares_no_rows),
         TEST(an_allocation_that_fails_is_an_error_and_leaks_nothing),
     };

@@ -14,11 +14,6 @@ static const char *const tables[COLLECTION_TABLE_COUNT] = {
     "meta", "spaces", "segments", "points", "sums", "live",
 };
 
-static struct bytes key_of(const char *text)
-{
-    return (struct bytes){ text, strlen(text) };
-}
-
 static wg_err tables_open(const char *path, bool read_only, struct db **out)
 {
     struct db_params params = {
@@ -48,8 +43,8 @@ static wg_err write_first(struct db *db, const struct space_record *space)
     struct commit_record commit = { .epoch = 1 };
     struct space_key key = space_key_of(0);
     TRY(db_write_begin(db, &txn));
-    TRY(db_put(&txn, TABLE_META, key_of("format"), (struct bytes){ &format, sizeof format }));
-    TRY(db_put(&txn, TABLE_META, key_of("commit"), (struct bytes){ &commit, sizeof commit }));
+    TRY(db_put(&txn, TABLE_META, db_text("format"), (struct bytes){ &format, sizeof format }));
+    TRY(db_put(&txn, TABLE_META, db_text("commit"), (struct bytes){ &commit, sizeof commit }));
     TRY(db_put(&txn, TABLE_SPACES, (struct bytes){ key.bytes, sizeof key.bytes },
                (struct bytes){ space, sizeof *space }));
     TRY(db_commit(&txn));
@@ -92,10 +87,10 @@ wg_err collection_read_meta(struct db_txn *txn, const char *folder, bool read_on
     struct bytes value;
     struct format_record format;
     struct space_key key = space_key_of(0);
-    TRY(must_get(txn, TABLE_META, key_of("format"), "the format's record", &value));
+    TRY(must_get(txn, TABLE_META, db_text("format"), "the format's record", &value));
     TRY(RECORD_READ(value, &format, "the format's record"));
     TRY(format_check(&format, folder, read_only));
-    TRY(must_get(txn, TABLE_META, key_of("commit"), "the commit's record", &value));
+    TRY(must_get(txn, TABLE_META, db_text("commit"), "the commit's record", &value));
     TRY(RECORD_READ(value, commit, "the commit's record"));
     TRY(must_get(txn, TABLE_SPACES, (struct bytes){ key.bytes, sizeof key.bytes },
                  "the space's record", &value));
@@ -267,7 +262,7 @@ wg_err snapshot_begin(struct collection *c, struct snapshot *out)
         struct commit_record commit;
         db_abort(&out->txn);
         TRY(db_read_begin(c->db, &out->txn));
-        TRY(must_get(&out->txn, TABLE_META, key_of("commit"), "the commit's record", &value));
+        TRY(must_get(&out->txn, TABLE_META, db_text("commit"), "the commit's record", &value));
         TRY(RECORD_READ(value, &commit, "the commit's record"));
         out->view = view_of_sequence(c, commit.sequence);
     }

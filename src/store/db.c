@@ -195,6 +195,11 @@ wg_err db_grow(struct db *db)
     return result == 0 ? WG_OK : fail_lmdb(db, "grow its map", result);
 }
 
+struct bytes db_text(const char *text)
+{
+    return (struct bytes){ text, strlen(text) };
+}
+
 static uint64_t key_seed(unsigned table, struct bytes key)
 {
     return checksum64(key.start, key.size, table);

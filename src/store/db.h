@@ -47,6 +47,9 @@ struct bytes {
     size_t size;
 };
 
+/* The bytes of a text, without its 0. */
+struct bytes db_text(const char *text);
+
 /* *found false: there is no such key. WG_ECORRUPT when the checksum is wrong. */
 WG_CHECKED wg_err db_get(struct db_txn *txn, unsigned table, struct bytes key, bool *found,
                          struct bytes *value);

@@ -33,11 +33,6 @@ struct store {
     size_t opened_count;
 };
 
-static struct bytes key_of(const char *text)
-{
-    return (struct bytes){ text, strlen(text) };
-}
-
 static wg_err check_name(const char *name)
 {
     size_t size = strlen(name), good = utf8_length(name, size);
@@ -123,8 +118,8 @@ static wg_err write_first(struct store *store)
     struct format_record format = format_current();
     struct registry_record next = { .next_collection = 1 };
     TRY(db_write_begin(store->registry, &txn));
-    TRY(db_put(&txn, TABLE_REGISTRY, key_of("format"), (struct bytes){ &format, sizeof format }));
-    TRY(db_put(&txn, TABLE_REGISTRY, key_of("next"), (struct bytes){ &next, sizeof next }));
+    TRY(db_put(&txn, TABLE_REGISTRY, db_text("format"), (struct bytes){ &format, sizeof format }));
+    TRY(db_put(&txn, TABLE_REGISTRY, db_text("next"), (struct bytes){ &next, sizeof next }));
     TRY(db_commit(&txn));
 out:
     db_abort(&txn);
@@ -164,7 +159,7 @@ static wg_err check_registry(struct store *store)
     struct format_record format;
     bool found;
     TRY(db_read_begin(store->registry, &txn));
-    TRY(db_get(&txn, TABLE_REGISTRY, key_of("format"), &found, &value));
+    TRY(db_get(&txn, TABLE_REGISTRY, db_text("format"), &found, &value));
     if (found) {
         TRY(RECORD_READ(value, &format, "the registry's format"));
         TRY(format_check(&format, store->path, store->read_only));
@@ -306,7 +301,7 @@ static wg_err find_number(struct db_txn *txn, const char *name, bool *found, uin
     struct bytes value;
     struct collection_record record;
     TRY(check_name(name));
-    TRY(db_get(txn, TABLE_COLLECTIONS, key_of(name), found, &value));
+    TRY(db_get(txn, TABLE_COLLECTIONS, db_text(name), found, &value));
     if (!*found) return WG_OK;
     TRY(RECORD_READ(value, &record, "the collection's record"));
     *number = record.number;
@@ -334,7 +329,7 @@ static wg_err create_in(struct store *store, struct db_txn *txn, const char *nam
     struct bytes value;
     struct registry_record next;
     bool found, may_be_named = false;
-    TRY(db_get(txn, TABLE_REGISTRY, key_of("next"), &found, &value));
+    TRY(db_get(txn, TABLE_REGISTRY, db_text("next"), &found, &value));
     if (!found) TRY(wg_fail(WG_ECORRUPT, "%s: the registry's counter is missing", store->path));
     TRY(RECORD_READ(value, &next, "the registry's counter"));
     struct collection_record record = { .number = next.next_collection++ };
@@ -342,8 +337,8 @@ static wg_err create_in(struct store *store, struct db_txn *txn, const char *nam
     if (folder_exists(folder)) TRY(folder_remove(folder)); /* of a creation that failed */
     TRY(collection_create(folder, space));
     TRY(folder_sync(store->path));
-    TRY(db_put(txn, TABLE_REGISTRY, key_of("next"), (struct bytes){ &next, sizeof next }));
-    TRY(db_put(txn, TABLE_COLLECTIONS, key_of(name), (struct bytes){ &record, sizeof record }));
+    TRY(db_put(txn, TABLE_REGISTRY, db_text("next"), (struct bytes){ &next, sizeof next }));
+    TRY(db_put(txn, TABLE_COLLECTIONS, db_text(name), (struct bytes){ &record, sizeof record }));
     err = db_commit(txn);
     may_be_named = err != WG_OK && err != WG_ENOSPC; /* then it is swept, or it is there */
 out:
@@ -391,7 +386,7 @@ static wg_err drop_locked(struct store *store, const char *name)
     if (find_opened(store, name))
         TRY(wg_fail(WG_EBUSY, "collection \"%s\" is open in this process; close it first", name));
     TRY(store_collection_folder(store, number, &folder));
-    TRY(db_delete(&txn, TABLE_COLLECTIONS, key_of(name)));
+    TRY(db_delete(&txn, TABLE_COLLECTIONS, db_text(name)));
     TRY(db_commit(&txn));
     if (folder_remove(folder) != WG_OK)
         log_line(&store->host.log, WG_LOG_WARNING, "%s; it goes when the store is opened next",

@@ -225,6 +225,7 @@ static wg_err fake_wait(struct ticket **ticket)
     struct timespec delay = { .tv_nsec = (long)fake.delay_ms * 1000000 };
     if (fake.delay_ms > 0) nanosleep(&delay, NULL);
     wg_err err = operation();
+    if (err == WG_OK && (*ticket)->is_scan) err = stop_check((*ticket)->scan.stop);
     if (err == WG_OK && (*ticket)->is_scan) err = do_scan(*ticket);
     mem_free(ticket);
     return err;
