@@ -16,7 +16,10 @@ import machine
 import measure
 import peers
 import report
+import store_figures
+import thread_figures
 
+FIGURES = figures.FIGURES | store_figures.FIGURES | thread_figures.FIGURES
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 
@@ -33,17 +36,24 @@ class Bench:
         self.effort = measure.Effort(2, 0.005) if options.quick else measure.Effort(11, 0.15)
         self.shape = (2000, 20, 32) if options.quick else (100_000, 100, 128)
         self.image_shape = (500, 10, None) if options.quick else (60_000, 100, None)
+        self.big_shape = (5000, 5, 32) if options.quick else (1_000_000, 5, 128)
+        self.batch_count = 300 if options.quick else 10_000
+        self.beside_milliseconds = 50 if options.quick else 2000
         self.report = report.Report(judging=not options.quick)
         self.workers, self.versions = [], []
-        self.peer_python, self.no_peers = None, '--no-peers'
+        self.peer_python, self.no_peers, self.missing = None, '--no-peers', {}
         if options.peers:
             self.find_peers(options.venv)
 
     def find_peers(self, folder):
         try:
-            self.peer_python = peers.install(folder)
+            self.peer_python, self.missing = peers.install(folder)
         except peers.NotHere as why:
             self.no_peers = str(why)
+
+    def why_not(self, package):
+        """Why that package of a peer cannot be used; None when it can."""
+        return self.missing.get(package) if self.peer_python else self.no_peers
 
     def worker(self, command, cpus, environment=None):
         self.workers.append(measure.Worker(command, cpus, environment))
@@ -73,7 +83,7 @@ class Bench:
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('figures', nargs='*', metavar='FIGURE',
-                        help=f'which to measure: {", ".join(figures.FIGURES)} (default: all)')
+                        help=f'which to measure: {", ".join(FIGURES)} (default: all)')
     parser.add_argument('--build', type=pathlib.Path, default=ROOT / 'build/release', metavar='DIR',
                         help='where Waggle was built (default: build/release)')
     parser.add_argument('--dir', type=pathlib.Path, default=ROOT / 'build',
@@ -84,10 +94,10 @@ def parse():
     parser.add_argument('--quick', action='store_true',
                         help='seconds: little data, speeds measured and not judged')
     parser.add_argument('--no-peers', dest='peers', action='store_false',
-                        help='without FAISS, and so without the network')
+                        help='without the peers, and so without the network')
     parser.add_argument('--write', action='store_true', help='also write bench/RESULTS.md')
     options = parser.parse_args()
-    if unknown := set(options.figures) - set(figures.FIGURES):
+    if unknown := set(options.figures) - set(FIGURES):
         parser.error(f'no such figure: {", ".join(unknown)}')
     for needed in ('libwaggle.so', 'waggle', 'bench/bandwidth'):
         if not (options.build / needed).exists():
@@ -107,8 +117,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # cleans up on its way
     bench, load, stolen = Bench(options), machine.load_text(), machine.stolen_seconds()
     try:
-        for name in options.figures or figures.FIGURES:
-            figures.FIGURES[name](bench)
+        for name in options.figures or FIGURES:
+            FIGURES[name](bench)
         bench.report.machine = describe(bench, load, stolen)
     finally:
         bench.close()

@@ -4,6 +4,7 @@
  * that the thread waited for its core. */
 #include "base/mem.h"
 #include "bench/npy.h"
+#include "bench/waited.h"
 #include "os/machine.h"
 
 #include <stdio.h>
@@ -61,17 +62,6 @@ BEST_TIER static uint64_t sum_two(const char *bytes, size_t size)
 BEST_TIER static uint64_t sum_four(const char *bytes, size_t size)
 {
     return sum_streams(bytes, size, 4);
-}
-
-/* Linux counts it as the second number; 0 where it does not. */
-static double waited_seconds(void)
-{
-    unsigned long long ran, waited = 0;
-    FILE *file = fopen("/proc/self/schedstat", "r");
-    if (!file) return 0;
-    if (fscanf(file, "%llu %llu", &ran, &waited) != 2) waited = 0;
-    fclose(file);
-    return (double)waited * 1e-9;
 }
 
 static void serve(const char *bytes, size_t size)

@@ -1,6 +1,5 @@
-"""The figures, each a function of a Bench that adds lines to its report."""
+"""Figures of searches, each a function of a Bench that adds lines to its report."""
 import hashlib
-import os
 import shutil
 import struct
 
@@ -54,7 +53,7 @@ class Field:
         return waggle_worker(self.bench, threads, self.data, self.store, cpus)
 
     def start_faiss(self):
-        if not self.bench.peer_python:
+        if self.bench.why_not('faiss-cpu'):
             return
         command = [self.bench.peer_python, self.bench.here / 'faiss_worker.py', self.data.dim, K,
                    self.data.rows, self.data.queries]
@@ -134,7 +133,7 @@ def batch_against_faiss(field, metric, required):
         field.row(what, faiss_name(name), series[name], recall)
     title = f'{field.data.name}, {what}, one core: Waggle / best FAISS Flat'
     if not faiss:
-        bench.report.skip(title, f'≥ {required}', bench.no_peers)
+        bench.report.skip(title, f'≥ {required}', bench.why_not('faiss-cpu'))
         return
     best = min(faiss, key=lambda name: series[name].median)
     ratio = series[best].median / series['collection'].median
@@ -243,41 +242,5 @@ def fashion_mnist_figure(bench):
     field.close()
 
 
-def fresh(path, run):
-    """run, without what an earlier one left at path, in memory or on the way to the disk."""
-    def clean_run(repeat):
-        shutil.rmtree(path, ignore_errors=True)
-        path.unlink(missing_ok=True)
-        os.sync()
-        return run(repeat)
-    return clean_run
-
-
-def import_figures(bench):
-    """From a file to a durable collection, next to dd with fsync on the same disk."""
-    data = vectors.generate(bench.programs, bench.folder, 'gaussian', bench.shape, seed=8)
-    by_cli, by_api, copy = (bench.folder / name for name in ('by-cli', 'by-api', 'copy'))
-    worker = waggle_worker(bench, 0, data, by_api, bench.all)
-    copying = ['dd', f'if={data.rows}', f'of={copy}', 'bs=1M', 'conv=fsync']
-    ways = {
-        'waggle import': fresh(by_cli, bench.import_run(by_cli, 'rows', data.rows, 'dot')),
-        'wg_collection_upsert': fresh(by_api, lambda _repeat: worker.ask('fill', by_api, 32768)),
-        'dd': fresh(copy, measure.command_run(copying, bench.all)),
-    }
-    series = measure.interleave(ways, measure.Effort(bench.effort.rounds, 0))
-    worker.close()
-    rates = {way: data.row_bytes / run.median for way, run in series.items()}
-    required = min(300 * MB, 0.6 * rates['dd'])
-    note = f'60 % of dd with fsync: {0.6 * rates["dd"] / MB:.0f} MB/s'
-    if series['wg_collection_upsert'].is_crowded:
-        note += '; other work kept the cores busy in most runs'
-    for way, run in series.items():
-        bench.report.detail(('import, durable', way, f'{rates[way] / MB:,.0f} MB/s'), run)
-        if way != 'dd':
-            bench.report.judge(f'import of {data.row_count:,} x {data.dim}, durable, {way}',
-                               f'≥ {required / MB:.0f} MB/s', f'{rates[way] / MB:.0f} MB/s',
-                               rates[way] >= required, note)
-
-
 FIGURES = {'batch': batch_figures, 'single': single_figures, 'cores': cores_figures,
-           'fashion-mnist': fashion_mnist_figure, 'import': import_figures}
+           'fashion-mnist': fashion_mnist_figure}

@@ -23,9 +23,12 @@ class Worker:
             env={**os.environ, **(environment or {})},
             preexec_fn=lambda: os.sched_setaffinity(0, cpus))
 
-    def ask(self, *words):
+    def tell(self, *words):
         self.process.stdin.write(' '.join(str(word) for word in words) + '\n')
         self.process.stdin.flush()
+
+    def ask(self, *words):
+        self.tell(*words)
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f'{" ".join(self.command)} ended with {self.process.wait()} when '
@@ -34,6 +37,10 @@ class Worker:
 
     def close(self):
         self.process.stdin.close()
+        self.process.wait()
+
+    def kill(self):
+        self.process.kill()
         self.process.wait()
 
     def __enter__(self):
@@ -50,6 +57,12 @@ class Series:
     seconds: list = dataclasses.field(default_factory=list)
     repeated: int = 0
     crowded: int = 0
+
+    def add(self, seconds, result, thrown_away):
+        """What undisturbed gave."""
+        self.seconds.append(seconds)
+        self.repeated += thrown_away
+        self.crowded += waited_share(result) > WAITED_SHARE_MAX
 
     @property
     def is_crowded(self):
@@ -74,32 +87,42 @@ class Effort:
     slice_seconds: float  # of one run, about
 
     def repeats(self, run):
-        """How often to repeat, in a run of that length; also warms up."""
+        """How often to repeat, in a run of that length; also warms up. Once, and without, where the
+        length is 0: such runs begin anew."""
+        if self.slice_seconds == 0:
+            return 1
         run(1)
         once = run(1)['seconds']
         return max(1, math.ceil(self.slice_seconds / once))
 
 
+def waited_share(result):
+    return result['waited'] / result['seconds']
+
+
+def undisturbed(run):
+    """The first undisturbed result of a few tries, else the one that waited least; and how many
+    tries were thrown away."""
+    tries = [run()]
+    while waited_share(tries[-1]) > WAITED_SHARE_MAX and len(tries) < TRIES_MAX:
+        tries.append(run())
+    return min(tries, key=waited_share), len(tries) - 1
+
+
 def one_run(run, repeat, series, single_thread):
-    """The first undisturbed one of a few tries, else the one that waited least."""
-    tries = []
-    while not tries or (min(tries)[0] > WAITED_SHARE_MAX and len(tries) < TRIES_MAX):
-        result = run(repeat)
-        seconds = result['seconds'] - (result['waited'] if single_thread else 0)
-        tries.append((result['waited'] / result['seconds'], seconds / repeat))
-    waited, seconds = min(tries)
-    series.seconds.append(seconds)
-    series.repeated += len(tries) - 1
-    series.crowded += waited > WAITED_SHARE_MAX
+    result, thrown_away = undisturbed(lambda: run(repeat))
+    seconds = result['seconds'] - (result['waited'] if single_thread else 0)
+    series.add(seconds / repeat, result, thrown_away)
 
 
-def interleave(contenders, effort, single_thread=False):
+def interleave(contenders, effort, single_thread=False, rare=()):
     """contenders: name to run(repeat) -> {"seconds", "waited"}. A Series for each name.
-    single_thread: that is what each of them works with."""
+    single_thread: that is what each of them works with. rare: names that take every other turn
+    only."""
     repeats = {name: effort.repeats(run) for name, run in contenders.items()}
     series = {name: Series() for name in contenders}
     for turn in range(effort.rounds):
-        order = list(contenders)
+        order = [name for name in contenders if turn % 2 == 0 or name not in rare]
         for name in order if turn % 2 == 0 else reversed(order):
             one_run(contenders[name], repeats[name], series[name], single_thread)
     return series

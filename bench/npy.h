@@ -21,7 +21,7 @@ static inline wg_err npy_open(const char *path, struct npy *out)
     TRY(file_size(&file, &size));
     if (size < NPY_HEADER_SIZE) TRY(wg_fail(WG_EINVAL, "%s: too short", path));
     out->map_size = (size_t)size;
-    TRY(file_map(&file, out->map_size, &out->map));
+    TRY(file_map(&file, 0, out->map_size, &out->map));
     out->values = (const float *)((const char *)out->map + NPY_HEADER_SIZE);
     out->count = (out->map_size - NPY_HEADER_SIZE) / sizeof(float);
 out:

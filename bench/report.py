@@ -52,7 +52,7 @@ class Report:
             table(['figure', 'required', 'got', 'verdict', 'note'], self.figures), '',
             *(f'WRONG RESULT: {problem}\n' for problem in self.problems),
             '## What each reached (medians)', '',
-            table(['search', 'by', 'median', 'spread', 'runs', 'repeated', 'crowded',
+            table(['what', 'by', 'median', 'spread', 'runs', 'repeated', 'crowded',
                    'recall'],
                   self.details), '',
             '## On what', '', table(['what', 'value'], self.machine), '']

@@ -3,9 +3,11 @@ them."""
 import array
 import ctypes
 import gzip
+import hashlib
 import math
 import pathlib
 import subprocess
+import uuid
 
 NPY_HEADER_SIZE = 128
 FASHION_MNIST = pathlib.Path('/usr/share/datasets/fashion-mnist')
@@ -25,6 +27,12 @@ def read_npy(path):
         file.seek(NPY_HEADER_SIZE)
         file.readinto(values)
     return values
+
+
+def uuid_of(i):
+    """Random, and always the same."""
+    return uuid.UUID(bytes=hashlib.blake2b(i.to_bytes(8, 'little'), digest_size=16).digest(),
+                     version=4)
 
 
 class Vectors:

@@ -4,6 +4,7 @@ from ctypes import (POINTER, Structure, byref, c_bool, c_char_p, c_float, c_int,
                     c_uint64, c_uint8, c_void_p)
 
 METRICS = {'dot': 1, 'l2': 2}  # wg_metric
+ID_UUID = 2  # wg_id_type
 
 
 class ContextParams(Structure):
@@ -39,6 +40,11 @@ class Batch(Structure):
                 ('vectors', c_void_p), ('payloads', c_void_p)]
 
 
+class CollectionInfo(Structure):  # its first fields
+    _fields_ = [('size', c_size_t), ('dim', c_uint32), ('metric', c_int), ('count', c_uint64),
+                ('row_count', c_uint64), ('segment_count', c_uint64)]
+
+
 class SearchParams(Structure):
     _fields_ = [('size', c_size_t), ('queries', c_void_p), ('query_count', c_size_t),
                 ('dim', c_size_t), ('k', c_size_t), ('with', ctypes.c_uint),
@@ -67,6 +73,8 @@ FUNCTIONS = {  # name: what it returns (int: a wg_err), its arguments
     'wg_collection_open': (c_int, c_void_p, c_char_p, POINTER(c_void_p)),
     'wg_collection_close': (None, POINTER(c_void_p)),
     'wg_collection_upsert': (c_int, c_void_p, c_size_t, POINTER(Batch)),
+    'wg_collection_info_get': (c_int, c_void_p, POINTER(CollectionInfo)),
+    'wg_collection_info_init_sized': (None, c_void_p, c_size_t),
     'wg_batch_init_sized': (None, c_void_p, c_size_t),
     'wg_id_from_number': (None, c_uint64, POINTER(Id)),
     'wg_searcher_create': (c_int, c_void_p, POINTER(c_void_p)),
@@ -176,6 +184,11 @@ class Collection:
         batch = self.api.params(Batch, self.api.wg_batch_init_sized, count=len(ids),
                                     ids=ids, vectors=vectors)
         self.api.wg_collection_upsert(self.handle, dim, byref(batch))
+
+    def info(self):
+        info = self.api.params(CollectionInfo, self.api.wg_collection_info_init_sized)
+        self.api.wg_collection_info_get(self.handle, byref(info))
+        return info
 
     def setup_search(self, dim, k):
         self.params = self.api.params(

@@ -55,30 +55,10 @@ class Searches:
     def about(self):
         return {'version': self.context.version, 'tier': self.context.tier}
 
-    def fill(self, path, batch):
-        """Puts the rows into a new store at path, batch by batch."""
-        batch, count = int(batch), len(self.rows) // self.dim
-        ids = (waggle.Id * count)()
-        for i in range(count):
-            self.context.api.wg_id_from_number(i, ids[i])
-
-        def work():
-            store = waggle.Store(self.context, path)
-            store.create('rows', 'dot', self.dim)
-            collection = store.open('rows')
-            for start in range(0, count, batch):
-                some = (waggle.Id * min(batch, count - start)).from_buffer(
-                    ids, start * ctypes.sizeof(waggle.Id))
-                collection.upsert(some, ctypes.addressof(self.rows) + start * self.dim * 4,
-                                  self.dim)
-            collection.close()
-            store.close()
-        return worker.timed(work, 1)
-
 
 def main():
     searches = Searches(*sys.argv[1:])
-    worker.serve({name: getattr(searches, name) for name in ('search', 'answer', 'about', 'fill')})
+    worker.serve({name: getattr(searches, name) for name in ('search', 'answer', 'about')})
 
 
 main()

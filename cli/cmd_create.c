@@ -3,20 +3,25 @@
 #include "cli/output.h"
 #include "cli/session.h"
 
+#define NOT_GIVEN UINT64_MAX
+
 static struct {
-    uint64_t dim;
+    uint64_t dim, history;
     int metric; /* a wg_metric */
-} flags = { .metric = WG_COSINE };
+} flags = { .history = NOT_GIVEN, .metric = WG_COSINE };
 
 static const struct option_spec options[] = {
     { "dim", 'd', .required = true, OPTION_COUNT, .value = "N", .target = &flags.dim, .min = 1,
       .max = WG_DIM_MAX, .help = "dimensions of its vectors" },
     { "metric", 'm', .type = OPTION_PARSED, .value = "METRIC", .target = &flags.metric,
       .parse = metric_option_parse, .help = METRIC_NAMES "\n(default: cosine)" },
+    { "history", 0, .type = OPTION_COUNT, .value = "N", .target = &flags.history,
+      .max = UINT64_MAX - 1,
+      .help = "how many changed points \"waggle changes\" goes back\n(default: 10,000)" },
     { 0 },
 };
 
-static void print(const char *name)
+static void print(const char *name, const wg_collection_params *params)
 {
     const char *metric = wg_metric_name((wg_metric)flags.metric);
     if (!common.json) {
@@ -28,6 +33,7 @@ static void print(const char *name)
     json_put(document, "name", json_text(name));
     json_put(document, "dim", json_count(flags.dim));
     json_put(document, "metric", json_text(metric));
+    json_put(document, "history", json_count(params->history));
     output_json(document);
 }
 
@@ -40,10 +46,11 @@ static wg_err run(int argument_count, char **arguments)
     wg_collection_params_init(&params);
     params.dim = (uint32_t)flags.dim;
     params.metric = (wg_metric)flags.metric;
+    if (flags.history != NOT_GIVEN) params.history = flags.history;
     TRY(session_open_context(&session));
     TRY(session_open_store(&session, SESSION_CREATE));
     TRY_WG(wg_collection_create(session.store, arguments[0], &params));
-    print(arguments[0]);
+    print(arguments[0], &params);
 out:
     session_close(&session);
     return err;

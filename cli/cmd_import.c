@@ -6,12 +6,30 @@
 #include "cli/session.h"
 #include "cli/text.h"
 
+#include <string.h>
+
 static struct {
     const char *format;
     uint64_t first_id, batch, limit;
     bool create;
     int metric; /* a wg_metric */
+    uint32_t interval_ms; /* 0: each batch is on disk before the next */
 } flags = { .limit = UINT64_MAX, .metric = METRIC_NOT_GIVEN };
+
+static wg_err parse_durability(const char *text, void *target)
+{
+    static const char prefix[] = "interval:";
+    uint64_t interval_ms = 0;
+    bool timed = strncmp(text, prefix, strlen(prefix)) == 0;
+    bool fine = timed ? text_to_u64(text + strlen(prefix), &interval_ms) && interval_ms > 0 &&
+                            interval_ms <= UINT32_MAX
+                      : strcmp(text, "always") == 0;
+    if (!fine)
+        return fail(WG_EINVAL, "\"%s\", expected always, or interval:MS with 1 to %u milliseconds",
+                    text, (unsigned)UINT32_MAX);
+    *(uint32_t *)target = (uint32_t)interval_ms;
+    return WG_OK;
+}
 
 static const struct option_spec options[] = {
     { "format", 'f', .type = OPTION_TEXT, .value = "FORMAT", .target = &flags.format,
@@ -27,6 +45,11 @@ static const struct option_spec options[] = {
       .help = "make the collection where there is none" },
     { "metric", 'm', .type = OPTION_PARSED, .value = "METRIC", .target = &flags.metric,
       .parse = metric_option_parse, .help = "with --create: " METRIC_NAMES "\n(default: cosine)" },
+    { "durability", 0, .type = OPTION_PARSED, .value = "WHEN", .target = &flags.interval_ms,
+      .parse = parse_durability,
+      .help = "always: each batch is on disk before the next is read; or\n"
+              "interval:MS: one commit every MS milliseconds, which a crash\n"
+              "undoes back to the latest (default: always)" },
     { 0 },
 };
 
@@ -104,11 +127,13 @@ static wg_err run(int argument_count, char **arguments)
     double start = clock_seconds();
     TRY(reader_open(&params, &reader));
     size_t dim = reader_dim(reader);
+    session.commit_interval_ms = flags.interval_ms;
     TRY(open_collection(&session, name, dim));
     TRY(check_collection(&session, file, name, dim));
     struct import import = { .collection = session.collection, .name = name, .reader = reader };
     import.batch_room = flags.batch ? (size_t)flags.batch : import_batch_room(dim);
     import.limit = flags.limit;
+    import.queued = flags.interval_ms > 0;
     TRY(import_run(&import));
     print(&import, clock_seconds() - start);
 out:
@@ -126,7 +151,8 @@ const struct command cmd_import = {
         "A line of jsonl is {\"id\": 7, \"vector\": [0.1, 0.2], \"payload\": {\"title\": \"x\"}}; "
         "id\n"
         "and payload may be absent. A point whose id exists is replaced. Each batch is on disk\n"
-        "before the next is read; after an error or Ctrl-C the batches before it stay.\n\n"
+        "before the next is read, if --durability does not say otherwise; after an error or\n"
+        "Ctrl-C the batches before it stay. When waggle says \"imported\", all is on disk.\n\n"
         "  waggle import docs vectors.npy --create --metric cosine\n"
         "  zcat points.jsonl.gz | waggle import docs - --format jsonl",
     .argument_min = 2,

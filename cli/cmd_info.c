@@ -6,6 +6,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* Of points that were replaced or deleted since. */
+static uint64_t dead_rows(const wg_collection_info *info)
+{
+    return info->row_count > info->count ? info->row_count - info->count : 0;
+}
+
 static void print_json(const char *name, const wg_collection_info *info)
 {
     char hash[24];
@@ -16,17 +22,20 @@ static void print_json(const char *name, const wg_collection_info *info)
     json_put(document, "metric", json_text(wg_metric_name(info->metric)));
     json_put(document, "count", json_count(info->count));
     json_put(document, "row_count", json_count(info->row_count));
+    json_put(document, "dead_row_count", json_count(dead_rows(info)));
     json_put(document, "segment_count", json_count(info->segment_count));
     json_put(document, "vector_bytes", json_count(info->vector_bytes));
     json_put(document, "disk_bytes", json_count(info->disk_bytes));
+    json_put(document, "epoch", json_count(info->epoch));
     json_put(document, "sequence", json_count(info->sequence));
     json_put(document, "chain_hash", json_text(hash));
+    json_put(document, "horizon", json_count(info->horizon));
     output_json(document);
 }
 
 static void print(const char *name, const wg_collection_info *info)
 {
-    char count[TEXT_SIZE];
+    char count[TEXT_SIZE], dead[TEXT_SIZE];
     struct table table = { .column_count = 2, .alignment = "ll" };
     table_add(&table, "collection");
     table_add(&table, "%s", name);
@@ -37,17 +46,22 @@ static void print(const char *name, const wg_collection_info *info)
     table_add(&table, "points");
     table_add(&table, "%s", text_count(info->count, count));
     table_add(&table, "rows");
-    table_add(&table, "%s, replaced and deleted ones included", text_count(info->row_count, count));
+    table_add(&table, "%s, %s of them dead: replaced or deleted",
+              text_count(info->row_count, count), text_count(dead_rows(info), dead));
     table_add(&table, "segments");
     table_add(&table, "%s", text_count(info->segment_count, count));
     table_add(&table, "vectors");
     table_add(&table, "%s", text_bytes(info->vector_bytes, count));
     table_add(&table, "on disk");
     table_add(&table, "%s", text_bytes(info->disk_bytes, count));
-    table_add(&table, "commits");
+    table_add(&table, "epoch");
+    table_add(&table, "%s", text_count(info->epoch, count));
+    table_add(&table, "sequence");
     table_add(&table, "%s", text_count(info->sequence, count));
     table_add(&table, "history");
     table_add(&table, "%016" PRIx64, info->chain_hash);
+    table_add(&table, "changes");
+    table_add(&table, "kept behind sequence %s", text_count(info->horizon, count));
     table_print(&table);
 }
 
@@ -72,7 +86,10 @@ const struct command cmd_info = {
     .name = "info",
     .arguments = "COLLECTION",
     .summary = "show what a collection is and holds",
-    .details = "history is a hash over all commits: equal histories have equal hashes.",
+    .details =
+        "sequence counts the writes. history is a hash over all of them: equal histories have\n"
+        "equal hashes; a repair begins a new epoch. changes says from where on \"waggle changes\"\n"
+        "can list them. \"waggle compact\" gives back the space of dead rows.",
     .argument_min = 1,
     .argument_max = 1,
     .common = COMMON_STORE | COMMON_CONTEXT,

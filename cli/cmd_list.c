@@ -3,69 +3,120 @@
 #include "cli/session.h"
 #include "cli/text.h"
 
-static void add_row(struct table *table, const char *name, const wg_collection_info *info)
+#include <stdio.h>
+#include <string.h>
+
+enum { COLUMNS = 6 }; /* the last, aliases, only where there are any */
+
+struct listing {
+    struct session_names names;
+    struct session_aliases aliases;
+    struct table table;
+    struct json_object *array;
+};
+
+static void add_aliases(struct listing *listing, const char *name)
 {
+    char text[1024] = "";
+    for (size_t i = 0, used = 0; i < listing->aliases.count && used < sizeof text; i++) {
+        const struct session_alias *alias = &listing->aliases.at[i];
+        if (strcmp(alias->collection, name) != 0) continue;
+        used +=
+            (size_t)snprintf(text + used, sizeof text - used, used ? ", %s" : "%s", alias->alias);
+    }
+    table_add(&listing->table, "%s", text);
+}
+
+/* info NULL: the collection is damaged. */
+static void add_row(struct listing *listing, const char *name, const wg_collection_info *info)
+{
+    struct table *table = &listing->table;
     char text[TEXT_SIZE];
     table_add(table, "%s", name);
-    table_add(table, "%s", text_count(info->count, text));
-    table_add(table, "%u", (unsigned)info->dim);
-    table_add(table, "%s", wg_metric_name(info->metric));
-    table_add(table, "%s", text_bytes(info->disk_bytes, text));
+    table_add(table, "%s", info ? text_count(info->count, text) : "damaged");
+    table_add(table, "%s", info ? text_count(info->dim, text) : "");
+    table_add(table, "%s", info ? wg_metric_name(info->metric) : "");
+    table_add(table, "%s", info ? text_bytes(info->disk_bytes, text) : "");
+    if (table->column_count == COLUMNS) add_aliases(listing, name);
 }
 
-static struct json_object *as_json(const char *name, const wg_collection_info *info)
+static void add_json(struct listing *listing, const char *name, const wg_collection_info *info)
 {
-    struct json_object *collection = json_object_make();
+    struct json_object *collection = json_object_make(), *array = json_array_make();
+    for (size_t i = 0; i < listing->aliases.count; i++)
+        if (strcmp(listing->aliases.at[i].collection, name) == 0)
+            json_push(array, json_text(listing->aliases.at[i].alias));
     json_put(collection, "name", json_text(name));
-    json_put(collection, "count", json_count(info->count));
-    json_put(collection, "dim", json_count(info->dim));
-    json_put(collection, "metric", json_text(wg_metric_name(info->metric)));
-    json_put(collection, "disk_bytes", json_count(info->disk_bytes));
-    return collection;
+    if (info) {
+        json_put(collection, "count", json_count(info->count));
+        json_put(collection, "dim", json_count(info->dim));
+        json_put(collection, "metric", json_text(wg_metric_name(info->metric)));
+        json_put(collection, "disk_bytes", json_count(info->disk_bytes));
+    } else {
+        json_put(collection, "damaged", json_flag(true));
+    }
+    json_put(collection, "aliases", array);
+    json_push(listing->array, collection);
 }
 
-static wg_err describe(struct session *session, const struct session_names *names,
-                       struct table *table, struct json_object *array)
+/* The others are shown beside one that is damaged; its failure is returned in the end. */
+static wg_err describe(struct session *session, struct listing *listing)
 {
-    for (size_t i = 0; i < names->count; i++) {
+    wg_err failed = WG_OK;
+    for (size_t i = 0; i < listing->names.count; i++) {
+        const char *name = listing->names.at[i];
         wg_collection_info info;
-        wg_err err = session_open_collection(session, names->at[i]);
+        wg_err err = wg_collection_open(session->store, name, &session->collection);
         if (err == WG_OK) err = session_info(session, &info);
         wg_collection_close(&session->collection);
-        if (err != WG_OK) return err;
+        if (err == WG_ENOTFOUND) continue; /* dropped since by the process that writes */
+        if (err != WG_OK && err != WG_ECORRUPT && err != WG_EVERSION) return fail_library(err);
+        if (err != WG_OK) failed = fail_library(err);
         if (common.json)
-            json_push(array, as_json(names->at[i], &info));
+            add_json(listing, name, err == WG_OK ? &info : NULL);
         else
-            add_row(table, names->at[i], &info);
+            add_row(listing, name, err == WG_OK ? &info : NULL);
     }
-    return WG_OK;
+    return failed;
+}
+
+static void print(struct listing *listing)
+{
+    if (common.json) {
+        struct json_object *document = json_object_make();
+        json_put(document, "store", json_text(common.store));
+        json_put(document, "collections", json_object_get(listing->array));
+        output_json(document);
+    } else if (listing->table.cell_count == 0) {
+        output_print("no collections in %s\n", common.store);
+    } else {
+        table_print(&listing->table);
+    }
 }
 
 static wg_err run(int argument_count, char **arguments)
 {
     (void)argument_count, (void)arguments;
-    static const char *const titles[] = { "collection", "points", "dim", "metric", "on disk" };
+    static const char *const titles[COLUMNS] = { "collection", "points",  "dim",
+                                                 "metric",     "on disk", "aliases" };
     wg_err err = WG_OK;
     struct session session = { 0 };
-    struct session_names names = { .count = 0 };
-    struct table table = { .column_count = 5, .titles = titles, .alignment = "lrrlr" };
-    struct json_object *document = json_object_make(), *array = json_array_make();
-    json_put(document, "store", json_text(common.store));
-    json_put(document, "collections", array);
+    struct listing listing = {
+        .table = { .column_count = COLUMNS, .titles = titles, .alignment = "lrrlrl" },
+        .array = json_array_make(),
+    };
     TRY(session_open_context(&session));
     TRY(session_open_store(&session, SESSION_READ));
-    TRY(session_list(&session, &names));
-    TRY(describe(&session, &names, &table, array));
-    if (common.json)
-        output_json(json_object_get(document));
-    else if (names.count == 0)
-        output_print("no collections in %s\n", common.store);
-    else
-        table_print(&table);
+    TRY(session_list(&session, &listing.names));
+    TRY(session_list_aliases(&session, &listing.aliases));
+    if (listing.aliases.count == 0) listing.table.column_count--;
+    err = describe(&session, &listing);
+    if (err == WG_OK || err == WG_ECORRUPT || err == WG_EVERSION) print(&listing);
 out:
-    json_object_put(document);
-    table_clear(&table);
-    session_names_fini(&names);
+    json_object_put(listing.array);
+    table_clear(&listing.table);
+    session_aliases_fini(&listing.aliases);
+    session_names_fini(&listing.names);
     session_close(&session);
     return err;
 }
@@ -73,7 +124,7 @@ out:
 const struct command cmd_list = {
     .name = "list",
     .arguments = "",
-    .summary = "show the collections of the store",
+    .summary = "show the collections of the store, and their aliases",
     .common = COMMON_STORE | COMMON_CONTEXT,
     .run = run,
 };

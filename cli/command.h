@@ -20,7 +20,18 @@ struct command {
     X(import)       \
     X(search)       \
     X(get)          \
-    X(scroll) X(delete) X(info) X(list) X(drop) X(verify) X(devices) X(bench) X(demo) X(version)
+    X(scroll)       \
+    X(delete)       \
+    X(info)         \
+    X(list)         \
+    X(drop)         \
+    X(rename)       \
+    X(alias)        \
+    X(changes)      \
+    X(compact)      \
+    X(verify)       \
+    X(repair)       \
+    X(snapshot) X(restore) X(export) X(devices) X(bench) X(demo) X(version)
 
 #define X(name) extern const struct command cmd_##name;
 COMMANDS(X)

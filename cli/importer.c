@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BATCH_BYTES = 16 << 20, BATCH_ROOM_MIN = 1000, BATCH_ROOM_MAX = 65536 };
+enum { BATCH_BYTES = 64 << 20, BATCH_ROOM_MIN = 1000, BATCH_ROOM_MAX = 131072 };
 
 size_t import_batch_room(size_t dim)
 {
@@ -16,7 +16,7 @@ size_t import_batch_room(size_t dim)
     return room < BATCH_ROOM_MAX ? room : BATCH_ROOM_MAX;
 }
 
-static wg_err write_batch(const struct import *import, struct point_batch *points)
+static wg_err write_batch(struct import *import, struct point_batch *points)
 {
     wg_batch batch;
     wg_batch_init(&batch);
@@ -28,7 +28,9 @@ static wg_err write_batch(const struct import *import, struct point_batch *point
         for (size_t i = 0; i < points->count; i++)
             points->payloads[i] = import->payload(import->user, points->places[i]);
     wg_err err = wg_collection_upsert(import->collection, points->dim, &batch);
-    return err == WG_OK ? WG_OK : reader_explain(import->reader, points, err);
+    if (err == WG_OK) return WG_OK;
+    import->in_doubt = import->queued; /* the error may be that of a batch before */
+    return reader_explain(import->reader, points, err);
 }
 
 static double fraction_of(const struct import *import)
@@ -66,15 +68,39 @@ static wg_err say_how_far(const struct import *import, wg_err err)
     return fail_hint(err, "%s", hint);
 }
 
+/* Which of the queued points are there is not known after one of their writes has failed. */
+static wg_err say_in_doubt(struct import *import, wg_err err)
+{
+    char text[TEXT_SIZE];
+    uint64_t queued = import->done;
+    import->done = 0;
+    if (queued == 0) return err;
+    return fail_hint(err, "of the %s point%s queued before that, some may not be in \"%.255s\"",
+                     text_count(queued, text), text_plural(queued), import->name);
+}
+
+/* err: how the import ended. Points that are queued count when they are on disk. */
+static wg_err finish(struct import *import, wg_err err)
+{
+    wg_err flushed = import->queued ? wg_collection_flush(import->collection) : WG_OK;
+    if (flushed != WG_OK) {
+        import->in_doubt = true;
+        if (err == WG_OK || err == WG_ECANCELLED) err = fail_library(flushed);
+    }
+    if (err == WG_OK) return WG_OK;
+    return import->in_doubt ? say_in_doubt(import, err) : say_how_far(import, err);
+}
+
 wg_err import_run(struct import *import)
 {
     struct point_batch batch;
     struct progress progress;
     import->done = 0;
+    import->in_doubt = false;
     point_batch_init(&batch, import->batch_room, reader_dim(import->reader));
     progress_begin(&progress, "importing", "points", 0);
-    wg_err err = import_all(import, &batch, &progress);
+    wg_err err = finish(import, import_all(import, &batch, &progress));
     progress_end(&progress);
     point_batch_fini(&batch);
-    return err == WG_OK ? WG_OK : say_how_far(import, err);
+    return err;
 }

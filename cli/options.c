@@ -16,7 +16,8 @@ struct common_options common;
 
 static const struct option_spec store_options[] = {
     { "store", 's', .type = OPTION_TEXT, .value = "DIR", .target = &common.store,
-      .help = "folder of the store (default: $WAGGLE_STORE, else ./waggle-data)" },
+      .help = "folder of the store, or an exported file to read\n"
+              "(default: $WAGGLE_STORE, else ./waggle-data)" },
     { 0 },
 };
 

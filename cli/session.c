@@ -36,15 +36,22 @@ out:
     return err;
 }
 
-wg_err session_open_store(struct session *session, enum session_mode mode)
+wg_err session_open_store_at(struct session *session, const char *path, enum session_mode mode)
 {
+    wg_err err = WG_OK;
     wg_store_params params;
     wg_store_params_init(&params);
     params.create = mode == SESSION_CREATE;
     params.read_only = mode == SESSION_READ;
-    wg_err err = wg_store_open(session->context, common.store, &params, &session->store);
-    if (err == WG_OK) return WG_OK;
-    fail_library(err);
+    params.commit_interval_ms = session->commit_interval_ms;
+    TRY_WG(wg_store_open(session->context, path, &params, &session->store));
+out:
+    return err;
+}
+
+wg_err session_open_store(struct session *session, enum session_mode mode)
+{
+    wg_err err = session_open_store_at(session, common.store, mode);
     if (err == WG_ENOTFOUND && mode != SESSION_CREATE)
         fail_hint(err, "\"waggle create\" makes a store; --store DIR names another one");
     return err;
@@ -126,6 +133,82 @@ void session_names_fini(struct session_names *names)
     heap_free(&names->at);
     text_pool_clear(&names->texts);
     *names = (struct session_names){ 0 };
+}
+
+static bool gather_alias(void *user, const char *alias, const char *collection)
+{
+    struct session_aliases *aliases = user;
+    if (aliases->count == aliases->room) {
+        aliases->room = aliases->room ? 2 * aliases->room : 16;
+        heap_resize(&aliases->at, aliases->room);
+    }
+    aliases->at[aliases->count++] = (struct session_alias){
+        .alias = text_pool_copy(&aliases->texts, alias, strlen(alias)),
+        .collection = text_pool_copy(&aliases->texts, collection, strlen(collection)),
+    };
+    return true;
+}
+
+wg_err session_list_aliases(struct session *session, struct session_aliases *aliases)
+{
+    wg_err err = WG_OK;
+    TRY_WG(wg_alias_list(session->store, gather_alias, aliases));
+out:
+    return err;
+}
+
+void session_aliases_fini(struct session_aliases *aliases)
+{
+    heap_free(&aliases->at);
+    text_pool_clear(&aliases->texts);
+    *aliases = (struct session_aliases){ 0 };
+}
+
+static wg_err add_collection(struct session *session, const char *name,
+                             struct session_totals *totals)
+{
+    wg_err err = WG_OK;
+    wg_collection_info info;
+    TRY(session_open_collection(session, name));
+    TRY(session_info(session, &info));
+    totals->collections++;
+    totals->points += info.count;
+    totals->disk_bytes += info.disk_bytes;
+out:
+    wg_collection_close(&session->collection);
+    return err;
+}
+
+wg_err session_count(struct session *session, const char *name, struct session_totals *out)
+{
+    wg_err err = WG_OK;
+    struct session_totals totals = { 0 };
+    struct session_names names = { .count = 0 };
+    if (name)
+        TRY(add_collection(session, name, &totals));
+    else
+        TRY(session_list(session, &names));
+    for (size_t i = 0; i < names.count; i++) {
+        err = add_collection(session, names.at[i], &totals);
+        if (err == WG_ENOTFOUND) err = WG_OK; /* dropped since by the process that writes */
+        if (err != WG_OK) goto out;
+    }
+    *out = totals;
+out:
+    session_names_fini(&names);
+    return err;
+}
+
+wg_err session_count_at(struct session *session, const char *path, struct session_totals *out)
+{
+    wg_err err = WG_OK;
+    struct session there = { .context = session->context };
+    TRY(session_open_store_at(&there, path, SESSION_READ));
+    TRY(session_count(&there, NULL, out));
+out:
+    there.context = NULL; /* the other session's */
+    session_close(&there);
+    return err;
 }
 
 wg_err session_info(struct session *session, wg_collection_info *info)

@@ -5,7 +5,7 @@
 #include "waggle/waggle.h"
 
 enum session_mode {
-    SESSION_READ,  /* beside other readers */
+    SESSION_READ,  /* beside a process that may write; also an exported file */
     SESSION_WRITE, /* the store must exist */
     SESSION_CREATE /* it is made where it does not */
 };
@@ -14,10 +14,14 @@ struct session {
     wg_context *context;
     wg_store *store;
     wg_collection *collection;
+    uint32_t commit_interval_ms; /* as in wg_store_params; set before the store is opened */
 };
 
 WG_CHECKED wg_err session_open_context(struct session *session);
+/* The one that the common options name. */
 WG_CHECKED wg_err session_open_store(struct session *session, enum session_mode mode);
+WG_CHECKED wg_err session_open_store_at(struct session *session, const char *path,
+                                        enum session_mode mode);
 /* In the open store. */
 WG_CHECKED wg_err session_open_collection(struct session *session, const char *name);
 /* The library's failure with a collection; one that is not there comes with the nearest that is. */
@@ -34,6 +38,29 @@ struct session_names {
 };
 WG_CHECKED wg_err session_list(struct session *session, struct session_names *names);
 void session_names_fini(struct session_names *names);
+
+/* The open store's aliases, in byte order. Zero is an empty list. */
+struct session_alias {
+    const char *alias, *collection;
+};
+struct session_aliases {
+    struct text_pool texts;
+    struct session_alias *at;
+    size_t count, room;
+};
+WG_CHECKED wg_err session_list_aliases(struct session *session, struct session_aliases *aliases);
+void session_aliases_fini(struct session_aliases *aliases);
+
+/* How much there is in one collection, or in all. */
+struct session_totals {
+    uint64_t collections, points, disk_bytes;
+};
+/* Opens each collection of the open store; name may be NULL: all of them. */
+WG_CHECKED wg_err session_count(struct session *session, const char *name,
+                                struct session_totals *out);
+/* Of the store at path, which is opened for reading. The context is open. */
+WG_CHECKED wg_err session_count_at(struct session *session, const char *path,
+                                   struct session_totals *out);
 
 /* Filled from the session's collection. */
 WG_CHECKED wg_err session_info(struct session *session, wg_collection_info *info);

@@ -65,6 +65,8 @@ static wg_err fill(struct source *source, unsigned char *bytes, size_t size, siz
 {
     *got = 0;
     while (*got < size) {
+        wg_err err = interrupt_check(); /* a signal from before the read would not end it */
+        if (err != WG_OK) return err;
         size_t part = size - *got < GZ_READ_MAX ? size - *got : GZ_READ_MAX;
         int count = gzread(source->gz, bytes + *got, (unsigned)part);
         if (count < 0) return fail_read(source);

@@ -2,6 +2,7 @@
 #   src/**/x.c         the library; src/kernel/x86 and src/kernel/arm on their processors only
 #   cli/x.c            the binary
 #   bench/x.c          a program of its own, linked with the library's inside
+#   bench/preload/x.c  a library for LD_PRELOAD
 #   **/x_test.c        a cmocka program      **/x_check.c   a plain one      **/x_fuzz.c   a fuzzer
 #   tests/x.c          support that every test is linked with
 set(TEST_NAME "_(test|check|fuzz)\\.c$")

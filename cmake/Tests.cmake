@@ -8,6 +8,8 @@ if(WAGGLE_COVERAGE)
   set(instrumented coverage)
 endif()
 
+set(preload_files ${PROJECT_BINARY_DIR}/test/libfiles.so)
+
 # What a test may want to know, in its environment.
 set(TEST_ENVIRONMENT
   WAGGLE=${PROJECT_BINARY_DIR}/waggle            # the binary
@@ -15,6 +17,7 @@ set(TEST_ENVIRONMENT
   WAGGLE_SOURCE=${PROJECT_SOURCE_DIR}
   WAGGLE_BUILD=${PROJECT_BINARY_DIR}
   WAGGLE_INSTRUMENTED=${instrumented}            # sanitizers or "coverage"; empty: none
+  WAGGLE_PRELOAD_FILES=${preload_files}          # tests/preload/files.h
   ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1
   UBSAN_OPTIONS=print_stacktrace=1
   TSAN_OPTIONS=allocator_may_return_null=1:second_deadlock_stack=1
@@ -37,6 +40,18 @@ function(describe_test name)
   endif()
 endfunction()
 
+# Loaded before everything else, also into programs with sanitizers: without any itself.
+file(GLOB preload_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/preload/*.c)
+list(FILTER WAGGLE_TEST_SUPPORT EXCLUDE REGEX "/tests/preload/")
+add_library(waggle_preload_files MODULE ${preload_sources})
+target_compile_definitions(waggle_preload_files PRIVATE _GNU_SOURCE=)
+target_compile_options(waggle_preload_files PRIVATE -fno-sanitize=all -U_FORTIFY_SOURCE)
+target_link_options(waggle_preload_files PRIVATE -fno-sanitize=all)
+target_include_directories(waggle_preload_files PRIVATE tests)
+set_target_properties(waggle_preload_files PROPERTIES
+  OUTPUT_NAME files C_VISIBILITY_PRESET default LIBRARY_OUTPUT_DIRECTORY
+  ${PROJECT_BINARY_DIR}/test)
+
 if(WAGGLE_TEST_SUPPORT)
   add_library(waggle_test_support STATIC ${WAGGLE_TEST_SUPPORT})
   target_compile_definitions(waggle_test_support PRIVATE _GNU_SOURCE=)
@@ -58,6 +73,7 @@ function(add_test_program source)
   if(TARGET waggle_test_support)
     target_link_libraries(${target} PRIVATE waggle_test_support)
   endif()
+  add_dependencies(${target} waggle_preload_files)
   if(source MATCHES "/cli/" OR (source MATCHES "/tests/cli" AND TARGET waggle_commands))
     target_link_libraries(${target} PRIVATE waggle_commands)
   endif()

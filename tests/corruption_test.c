@@ -13,17 +13,29 @@ static void check(enum damage damage, const char *name_part, size_t trials)
     assert_true(counts.detected > 0);
 }
 
-/* Of the segments, whose bytes are all ours. LMDB's pages have no checksums of their own. */
 static void test_flips_in_segments(void **state)
 {
     (void)state;
     check(DAMAGE_FLIP, "!mdb", 150);
 }
 
+/* LMDB's pages have no checksums of their own. */
+static void test_flips_in_tables(void **state)
+{
+    (void)state;
+    check(DAMAGE_FLIP, "data.mdb", 250);
+}
+
 static void test_truncated_segments(void **state)
 {
     (void)state;
     check(DAMAGE_TRUNCATE, "!mdb", 40);
+}
+
+static void test_truncated_tables(void **state)
+{
+    (void)state;
+    check(DAMAGE_TRUNCATE, "data.mdb", 40);
 }
 
 static void test_removed_files(void **state)
@@ -42,8 +54,8 @@ static int begin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flips_in_segments),
-        cmocka_unit_test(test_truncated_segments),
+        cmocka_unit_test(test_flips_in_segments),  cmocka_unit_test(test_flips_in_tables),
+        cmocka_unit_test(test_truncated_segments), cmocka_unit_test(test_truncated_tables),
         cmocka_unit_test(test_removed_files),
     };
     return cmocka_run_group_tests(tests, begin, NULL);

@@ -109,8 +109,10 @@ def problems_of_functions(path, lines):
         if line == '{' and start:
             if (count := parameter_count(' '.join(lines[start - 1:n]))) > PARAMETERS:
                 yield f'{path}:{start}: {count} parameters'
-        if line.startswith('}') and start and n - start > FUNCTION_LINES:
-            yield f'{path}:{start}: function of {n - start} lines'
+        if line.startswith('}'):
+            if start and n - start > FUNCTION_LINES:
+                yield f'{path}:{start}: function of {n - start} lines'
+            start = None
 
 
 def problems_of_nesting(path, lines):

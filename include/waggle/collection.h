@@ -1,9 +1,12 @@
 #pragma once
 /* A collection holds points: an id, a vector and a payload (a JSON object). Writes are batches,
  * validated whole, applied whole or not at all, on disk when the call returns, and seen by every
- * search that begins afterwards. Searches (waggle/search.h) never wait for them.
+ * search that begins afterwards (but see commit_interval_ms in waggle/store.h). Searches
+ * (waggle/search.h) never wait for them.
  *
- * Any thread may use a collection; writers take turns. Close it before its store. */
+ * Any thread may use a collection; writes that wait at the same time share one commit. Its files
+ * are opened when it is used, and may be closed while it is not: any call can return WG_EIO,
+ * WG_ECORRUPT and WG_ENOMEM. Close it before its store. */
 #include "waggle/store.h"
 
 #ifdef __cplusplus
@@ -12,8 +15,8 @@ extern "C" {
 
 typedef struct wg_collection wg_collection;
 
-/* WG_ENOTFOUND, WG_ECORRUPT, WG_EVERSION, WG_EIO, WG_ENOMEM. Opening it twice gives two handles to
- * the same collection. */
+/* name may be an alias. WG_ENOTFOUND, WG_ECORRUPT, WG_EVERSION, WG_EIO, WG_ENOMEM. Opening it twice
+ * gives two handles to the same collection. */
 WG_API WG_CHECKED wg_err wg_collection_open(wg_store *store, const char *name, wg_collection **out);
 /* Every searcher must be destroyed before. *collection may be NULL, and is NULL afterwards. */
 WG_API void wg_collection_close(wg_collection **collection);
@@ -48,6 +51,9 @@ typedef struct wg_batch {
     const wg_id *ids; /* count, each once within the batch */
     const float *vectors; /* count x dim, row-major */
     const char *const *payloads; /* count texts, each a JSON object or NULL; or NULL: none */
+    const uint64_t
+        *if_versions; /* count: point i must have this version, 0: be absent; NULL: any */
+    uint64_t *sequence; /* out: of the collection by this write, the points' new version; or NULL */
 } wg_batch;
 
 #define wg_batch_init(batch) wg_batch_init_sized((batch), sizeof *(batch))
@@ -56,12 +62,14 @@ WG_API void wg_batch_init_sized(wg_batch *batch, size_t size);
 /* Inserts the points; one that exists is replaced, its payload included. dim is what the vectors
  * have, checked against the collection's (WG_EDIM). WG_EINVAL names the offending item: an id that
  * is empty, too long or twice in the batch, a component that is not finite or exceeds
- * WG_COMPONENT_MAX, a payload that is not a JSON object. WG_EREADONLY, WG_ENOSPC, WG_EIO,
- * WG_ENOMEM. After an error nothing of the batch is there. */
+ * WG_COMPONENT_MAX, a payload that is not a JSON object. WG_ECONFLICT names the first point that is
+ * not what if_versions says. WG_EREADONLY (also after a failed sync, until the store is opened
+ * again), WG_ENOSPC, WG_EIO, WG_ENOMEM. After an error nothing of the batch is there, unless the
+ * message says that this is unknown. Never queued when if_versions or sequence is asked for. */
 WG_API WG_CHECKED wg_err wg_collection_upsert(wg_collection *collection, size_t dim,
                                               const wg_batch *batch);
 
-/* Removes those that exist. deleted may be NULL: how many did. */
+/* Removes those that exist. deleted may be NULL: how many did. Errors as wg_collection_upsert's. */
 WG_API WG_CHECKED wg_err wg_collection_delete(wg_collection *collection, const wg_id *ids,
                                               size_t count, size_t *deleted);
 
@@ -71,8 +79,40 @@ WG_API WG_CHECKED wg_err wg_collection_set_payload(wg_collection *collection, co
                                                    size_t count, const char *payload,
                                                    size_t *updated);
 
+/* The same under a condition. */
+typedef struct wg_selection {
+    size_t size;
+    size_t count;
+    const wg_id *ids; /* count */
+    const uint64_t *if_versions; /* as in wg_batch */
+    size_t *touched; /* out: how many of them exist; or NULL */
+    uint64_t *sequence; /* as in wg_batch */
+} wg_selection;
+
+#define wg_selection_init(selection) wg_selection_init_sized((selection), sizeof *(selection))
+WG_API void wg_selection_init_sized(wg_selection *selection, size_t size);
+
+WG_API WG_CHECKED wg_err wg_collection_delete_if(wg_collection *collection,
+                                                 const wg_selection *points);
+WG_API WG_CHECKED wg_err wg_collection_set_payload_if(wg_collection *collection,
+                                                      const wg_selection *points,
+                                                      const char *payload);
+
 /* Removes every point. */
 WG_API WG_CHECKED wg_err wg_collection_clear(wg_collection *collection);
+
+/* Returns when all that was written before is on disk (waggle/store.h, commit_interval_ms), with
+ * the error of a queued write that failed since the last call. */
+WG_API WG_CHECKED wg_err wg_collection_flush(wg_collection *collection);
+
+/* Where another process writes: searches from now on see all that it has acknowledged. Without this
+ * they do within a second. */
+WG_API WG_CHECKED wg_err wg_collection_refresh(wg_collection *collection);
+
+/* Gives back the space of rows that are dead, beyond those that the list of changes still needs.
+ * What is worn is compacted in the background anyway; this does it to all, now. One segment of up
+ * to 128 MiB is copied at a time. cancel may be NULL. WG_ECANCELLED: what was done stays done. */
+WG_API WG_CHECKED wg_err wg_collection_compact(wg_collection *collection, const wg_cancel *cancel);
 
 typedef struct wg_point {
     wg_id id;
@@ -109,8 +149,10 @@ typedef struct wg_collection_info {
     uint64_t segment_count;
     uint64_t vector_bytes; /* of the rows */
     uint64_t disk_bytes; /* allocated by the collection's files */
-    uint64_t sequence; /* of the latest commit */
-    uint64_t chain_hash; /* over all commits: equal histories, equal hashes */
+    uint64_t epoch; /* of the history: 1, and more after a repair */
+    uint64_t sequence; /* of the latest write */
+    uint64_t chain_hash; /* over all writes: equal histories, equal hashes */
+    uint64_t horizon; /* the list of changes holds those behind this sequence */
 } wg_collection_info;
 
 #define wg_collection_info_init(info) wg_collection_info_init_sized((info), sizeof *(info))

@@ -27,7 +27,8 @@ extern "C" {
     X(ETIMEOUT, -15, 504, "deadline passed")              \
     X(ECANCELLED, -16, 499, "cancelled")                  \
     X(ECONFLICT, -17, 409, "not the version expected")    \
-    X(EREADONLY, -18, 403, "open for reading only")
+    X(EREADONLY, -18, 403, "open for reading only")       \
+    X(EGONE, -19, 410, "no longer kept")
 
 typedef enum wg_err {
 #define X(name, value, http, text) WG_##name = value,

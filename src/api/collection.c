@@ -6,8 +6,11 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/size.h"
+#include "store/archive.h"
+#include "store/compact.h"
 #include "store/id.h"
 #include "store/read.h"
+#include "store/write.h"
 
 #include <string.h>
 
@@ -23,7 +26,7 @@ wg_err wg_collection_open(wg_store *store, const char *name, wg_collection **out
     wg_collection *collection = NULL;
     TRY(mem_resize(&collection, 1));
     *collection = (wg_collection){ .store = store };
-    TRY(store_take_collection(store->store, name, &collection->collection));
+    TRY(store_open_member(store->store, name, &collection->member));
     *out = collection;
     collection = NULL; /* moved */
 out:
@@ -34,7 +37,7 @@ out:
 void wg_collection_close(wg_collection **collection)
 {
     wg_collection *c = *collection;
-    if (c) store_give_back(c->store->store, &c->collection);
+    if (c) store_close_member(c->store->store, &c->member);
     mem_free(collection);
 }
 
@@ -75,54 +78,164 @@ static wg_err check_payloads(const wg_batch *batch)
     return WG_OK;
 }
 
-wg_err wg_collection_upsert(wg_collection *collection, size_t dim, const wg_batch *batch)
+static wg_err check_vectors(wg_collection *collection, const struct collection *c, size_t dim,
+                            const wg_batch *b)
+{
+    size_t size;
+    if (dim != c->space.dim)
+        return wg_fail(WG_EDIM, "the vectors have %zu dimensions, collection \"%s\" has %u", dim,
+                       c->name, c->space.dim);
+    wg_err err = size_multiply(b->count, dim * sizeof(float), &size);
+    if (err != WG_OK) return err;
+    return vectors_check(&collection->store->context->kernels, b->vectors, b->count, dim, "vector");
+}
+
+static wg_err upsert(struct collection *c, size_t dim, const wg_batch *b)
 {
     wg_err err = WG_OK;
-    struct collection *c = collection->collection;
     float *normalized = NULL;
-    wg_batch b;
-    size_t size;
-    wg_batch_init(&b);
-    TRY(PARAMS_READ(batch, &b));
-    if (dim != c->space.dim)
-        TRY(wg_fail(WG_EDIM, "the vectors have %zu dimensions, collection \"%s\" has %u", dim,
-                    c->name, c->space.dim));
-    TRY(size_multiply(b.count, dim * sizeof(float), &size));
-    TRY(vectors_check(&collection->store->context->kernels, b.vectors, b.count, dim, "vector"));
-    TRY(check_payloads(&b));
+    struct write_result result;
     if (c->space.metric == WG_COSINE) {
-        TRY(mem_resize(&normalized, b.count * dim));
-        vectors_normalize(b.vectors, b.count, dim, normalized);
+        TRY(mem_resize(&normalized, b->count * dim));
+        vectors_normalize(b->vectors, b->count, dim, normalized);
     }
-    struct upsert upsert = {
-        .count = b.count,
-        .ids = b.ids,
-        .vectors = normalized ? normalized : b.vectors,
-        .payloads = b.payloads,
+    struct upsert inner = {
+        .count = b->count,
+        .ids = b->ids,
+        .vectors = normalized ? normalized : b->vectors,
+        .payloads = b->payloads,
+        .if_versions = b->if_versions,
+        .may_queue = !b->sequence,
     };
-    TRY(collection_upsert(c, &upsert));
+    TRY(collection_upsert(c, &inner, &result));
+    if (b->sequence) *b->sequence = result.sequence;
 out:
     mem_free(&normalized);
     return err;
 }
 
+wg_err wg_collection_upsert(wg_collection *collection, size_t dim, const wg_batch *batch)
+{
+    wg_err err = WG_OK;
+    struct collection *c = NULL;
+    wg_batch b;
+    wg_batch_init(&b);
+    TRY(PARAMS_READ(batch, &b));
+    TRY(member_enter(collection->member, &c));
+    TRY(check_vectors(collection, c, dim, &b));
+    TRY(check_payloads(&b));
+    TRY(upsert(c, dim, &b));
+out:
+    if (c) member_leave(collection->member);
+    return err;
+}
+
+void wg_selection_init_sized(wg_selection *selection, size_t size)
+{
+    static const wg_selection defaults;
+    params_fill(selection, size, &defaults, sizeof defaults);
+}
+
+static wg_err change_points(wg_collection *collection, const wg_selection *selection,
+                            enum point_change change, const char *payload)
+{
+    wg_err err = WG_OK;
+    struct collection *c = NULL;
+    struct write_result result;
+    wg_selection s;
+    wg_selection_init(&s);
+    TRY(PARAMS_READ(selection, &s));
+    if (payload) {
+        err = json_check_object(payload, strlen(payload));
+        if (err != WG_OK) TRY(wg_fail(err, "payload: %s", wg_message()));
+    }
+    struct selection inner = {
+        .change = change,
+        .count = s.count,
+        .ids = s.ids,
+        .if_versions = s.if_versions,
+        .payload = payload,
+        .may_queue = !s.touched && !s.sequence,
+    };
+    TRY(member_enter(collection->member, &c));
+    TRY(collection_change(c, &inner, &result));
+    if (s.touched) *s.touched = result.touched;
+    if (s.sequence) *s.sequence = result.sequence;
+out:
+    if (c) member_leave(collection->member);
+    return err;
+}
+
+static wg_selection selection_of(const wg_id *ids, size_t count, size_t *touched)
+{
+    wg_selection selection;
+    wg_selection_init(&selection);
+    selection.ids = ids;
+    selection.count = count;
+    selection.touched = touched;
+    return selection;
+}
+
 wg_err wg_collection_delete(wg_collection *collection, const wg_id *ids, size_t count,
                             size_t *deleted)
 {
-    return collection_delete(collection->collection, ids, count, deleted);
+    wg_selection selection = selection_of(ids, count, deleted);
+    return change_points(collection, &selection, POINT_DELETE, NULL);
+}
+
+wg_err wg_collection_delete_if(wg_collection *collection, const wg_selection *points)
+{
+    return change_points(collection, points, POINT_DELETE, NULL);
 }
 
 wg_err wg_collection_set_payload(wg_collection *collection, const wg_id *ids, size_t count,
                                  const char *payload, size_t *updated)
 {
-    wg_err err = payload ? json_check_object(payload, strlen(payload)) : WG_OK;
-    if (err != WG_OK) return wg_fail(err, "payload: %s", wg_message());
-    return collection_set_payload(collection->collection, ids, count, payload, updated);
+    wg_selection selection = selection_of(ids, count, updated);
+    return change_points(collection, &selection, POINT_MERGE_PAYLOAD, payload);
+}
+
+wg_err wg_collection_set_payload_if(wg_collection *collection, const wg_selection *points,
+                                    const char *payload)
+{
+    return change_points(collection, points, POINT_MERGE_PAYLOAD, payload);
+}
+
+/* Calls that need nothing but the collection. */
+static wg_err with_collection(wg_collection *collection, wg_err (*call)(struct collection *c))
+{
+    struct collection *c;
+    wg_err err = member_enter(collection->member, &c);
+    if (err != WG_OK) return err;
+    err = call(c);
+    member_leave(collection->member);
+    return err;
 }
 
 wg_err wg_collection_clear(wg_collection *collection)
 {
-    return collection_clear(collection->collection);
+    return with_collection(collection, collection_clear);
+}
+
+wg_err wg_collection_flush(wg_collection *collection)
+{
+    return with_collection(collection, group_flush);
+}
+
+wg_err wg_collection_refresh(wg_collection *collection)
+{
+    return with_collection(collection, collection_refresh);
+}
+
+wg_err wg_collection_compact(wg_collection *collection, const wg_cancel *cancel)
+{
+    struct collection *c;
+    struct stop stop = stop_of(0, cancel);
+    wg_err err = member_enter(collection->member, &c);
+    if (err != WG_OK) return err;
+    err = collection_compact(c, &stop);
+    member_leave(collection->member);
+    return err;
 }
 
 size_t wg_points_count(const wg_points *points)
@@ -146,16 +259,18 @@ static wg_err read_points(wg_collection *collection, const struct read_request *
 {
     wg_err err = WG_OK;
     wg_points *points = NULL;
+    struct collection *c = NULL;
     if (request->with & ~(unsigned)(WG_WITH_VECTOR | WG_WITH_PAYLOAD))
         TRY(wg_fail(WG_EINVAL, "with is %u; expected a sum of 1 (vector) and 2 (payload)",
                     request->with));
     TRY(mem_resize(&points, 1));
     *points = (wg_points){ 0 };
-    TRY(collection_read(collection->collection, request, &points->arena, &points->points,
-                        &points->count));
+    TRY(member_enter(collection->member, &c));
+    TRY(collection_read(c, request, &points->arena, &points->points, &points->count));
     *out = points;
     points = NULL; /* moved */
 out:
+    if (c) member_leave(collection->member);
     wg_points_destroy(&points);
     return err;
 }
@@ -181,10 +296,8 @@ void wg_collection_info_init_sized(wg_collection_info *info, size_t size)
     params_fill(info, size, &defaults, sizeof defaults);
 }
 
-wg_err wg_collection_info_get(wg_collection *collection, wg_collection_info *info)
+static wg_err describe(struct collection *c, wg_collection_info *out)
 {
-    wg_err err = WG_OK;
-    struct collection *c = collection->collection;
     struct view *view = collection_view(c);
     wg_collection_info known = {
         .size = sizeof known,
@@ -192,22 +305,39 @@ wg_err wg_collection_info_get(wg_collection *collection, wg_collection_info *inf
         .metric = (wg_metric)c->space.metric,
         .count = view->commit.point_count,
         .row_count = view->source.row_count,
-        .segment_count = view->segment_count,
+        .segment_count = view->layout.count,
         .vector_bytes = view->source.row_count * c->space.dim * sizeof(float),
+        .epoch = view->commit.epoch,
         .sequence = view->commit.sequence,
         .chain_hash = view->commit.chain_hash,
+        .horizon = view->commit.horizon,
     };
-    TRY(folder_disk_bytes(c->folder, &known.disk_bytes));
+    view_release(&view);
+    wg_err err = WG_OK;
+    const struct archive *archive = db_archive(c->db);
+    if (archive)
+        known.disk_bytes = archive_size(archive);
+    else
+        err = folder_disk_bytes(c->folder, &known.disk_bytes);
+    if (err == WG_OK) *out = known;
+    return err;
+}
+
+wg_err wg_collection_info_get(wg_collection *collection, wg_collection_info *info)
+{
+    wg_err err = WG_OK;
+    struct collection *c;
+    wg_collection_info known;
+    TRY(member_enter(collection->member, &c));
+    err = describe(c, &known);
+    member_leave(collection->member);
+    TRY(err);
     TRY(PARAMS_WRITE(info, &known));
 out:
-    view_release(&view);
     return err;
 }
 
 uint64_t wg_collection_count(const wg_collection *collection)
 {
-    struct view *view = collection_view(collection->collection);
-    uint64_t count = view->commit.point_count;
-    view_release(&view);
-    return count;
+    return member_point_count(collection->member);
 }

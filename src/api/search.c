@@ -15,6 +15,7 @@
 
 struct wg_searcher {
     wg_collection *collection;
+    struct collection *entered; /* during a run */
     struct search *search;
     struct view *view; /* that the hits point into; NULL: no hits */
     float *queries;    /* normalised, when the metric is cosine */
@@ -63,11 +64,11 @@ void wg_search_params_init_sized(wg_search_params *params, size_t size)
 
 static wg_err check(const wg_searcher *s, const wg_search_params *p)
 {
-    uint32_t dim = s->collection->collection->space.dim;
+    uint32_t dim = s->entered->space.dim;
     size_t size;
     if (p->dim != dim)
         return wg_fail(WG_EDIM, "the queries have %zu dimensions, collection \"%s\" has %u", p->dim,
-                       s->collection->collection->name, dim);
+                       s->entered->name, dim);
     if (p->k == 0) return wg_fail(WG_EINVAL, "k is 0; expected at least 1");
     if (p->with & ~(unsigned)(WG_WITH_VECTOR | WG_WITH_PAYLOAD))
         return wg_fail(WG_EINVAL, "with is %u; expected a sum of 1 (vector) and 2 (payload)",
@@ -91,7 +92,7 @@ static wg_err ready_queries(wg_searcher *s, const wg_search_params *p, const flo
 {
     wg_err err = WG_OK;
     *out = p->queries;
-    if (s->collection->collection->space.metric != WG_COSINE) return WG_OK;
+    if (s->entered->space.metric != WG_COSINE) return WG_OK;
     FIT(s->queries, s->queries_room, p->query_count * p->dim);
     vectors_normalize(p->queries, p->query_count, p->dim, s->queries);
     *out = s->queries;
@@ -102,16 +103,15 @@ out:
 static wg_err make_hit(const wg_searcher *s, const struct search_answer *answer, size_t at,
                        unsigned with, wg_hit *out)
 {
-    const struct collection *c = s->collection->collection;
-    uint64_t position = answer->rows[at];
+    struct view_row row;
+    wg_err err = view_read(s->view, answer->rows[at], &row);
+    if (err != WG_OK) return err;
     *out = (wg_hit){
-        .id = view_id(s->view, position),
-        .score = metric_score((wg_metric)c->space.metric, answer->scores[at]),
-        .vector = with & WG_WITH_VECTOR ? view_vector(s->view, position) : NULL,
+        .id = row.id,
+        .score = metric_score((wg_metric)s->entered->space.metric, answer->scores[at]),
+        .vector = with & WG_WITH_VECTOR ? row.vector : NULL,
     };
-    if (out->id.type != 0) return WG_OK;
-    return wg_fail(WG_ECORRUPT, "collection \"%s\": the id of row %llu fails its checks", c->name,
-                   (unsigned long long)(s->view->commit.row_base + position));
+    return WG_OK;
 }
 
 static wg_err make_hits(wg_searcher *s, const struct search_answer *answer, unsigned with)
@@ -136,8 +136,8 @@ static wg_err add_payloads(wg_searcher *s, size_t query_count, size_t k)
     wg_err err = WG_OK;
     arena_reset(&s->arena);
     for (size_t q = 0; q < query_count && err == WG_OK; q++)
-        err = collection_read_payloads(s->collection->collection, s->view->commit.sequence,
-                                       s->hits + q * k, s->hit_counts[q], &s->arena);
+        err = collection_read_payloads(s->entered, s->view->commit.sequence, s->hits + q * k,
+                                       s->hit_counts[q], &s->arena);
     return err;
 }
 
@@ -160,7 +160,7 @@ static wg_err run(wg_searcher *s, const wg_search_params *p)
 {
     wg_err err = WG_OK;
     uint64_t begun_ns = clock_ns();
-    struct collection *c = s->collection->collection;
+    struct collection *c = s->entered;
     struct search_answer answer;
     const float *queries;
     TRY(check(s, p));
@@ -194,9 +194,11 @@ wg_err wg_searcher_run(wg_searcher *s, const wg_search_params *params)
     view_release(&s->view);
     wg_search_params_init(&p);
     TRY(PARAMS_READ(params, &p));
+    TRY(member_enter(s->collection->member, &s->entered));
     struct fp_env env = fp_env_enter();
     err = run(s, &p);
     fp_env_leave(env);
+    member_leave(s->collection->member);
 out:
     return err;
 }

@@ -3,34 +3,37 @@
 #include "api/params.h"
 #include "api/vectors.h"
 #include "base/mem.h"
-#include "store/verify.h"
-
-#include <string.h>
 
 void wg_store_params_init_sized(wg_store_params *params, size_t size)
 {
-    static const wg_store_params defaults = { .create = true };
+    static const wg_store_params defaults = {
+        .create = true,
+        .open_limit = 128,
+        .reader_limit = 1022,
+    };
     params_fill(params, size, &defaults, sizeof defaults);
 }
 
 void wg_collection_params_init_sized(wg_collection_params *params, size_t size)
 {
-    static const wg_collection_params defaults = { .metric = WG_COSINE };
+    static const wg_collection_params defaults = { .metric = WG_COSINE, .history = 10000 };
     params_fill(params, size, &defaults, sizeof defaults);
 }
 
-static wg_err open_inner(wg_context *context, const char *path, const wg_store_params *params,
-                         struct store **out)
+struct store_params store_params_of(wg_context *context, const char *path,
+                                    const wg_store_params *params)
 {
-    struct store_params inner = {
+    return (struct store_params){
         .devices = context->devices,
         .background = context->background,
         .log = context->log,
         .path = path,
         .create = params->create,
         .read_only = params->read_only,
+        .commit_interval_ms = params->commit_interval_ms,
+        .open_limit = params->open_limit,
+        .reader_limit = params->reader_limit,
     };
-    return store_open(&inner, out);
 }
 
 wg_err wg_store_open(wg_context *context, const char *path, const wg_store_params *params,
@@ -43,7 +46,8 @@ wg_err wg_store_open(wg_context *context, const char *path, const wg_store_param
     TRY(PARAMS_READ(params, &p));
     TRY(mem_resize(&store, 1));
     *store = (wg_store){ .context = context };
-    TRY(open_inner(context, path, &p, &store->store));
+    struct store_params inner = store_params_of(context, path, &p);
+    TRY(store_open(&inner, &store->store));
     *out = store;
     store = NULL; /* moved */
 out:
@@ -65,8 +69,11 @@ wg_err wg_collection_create(wg_store *store, const char *name, const wg_collecti
     TRY(PARAMS_READ(params, &p));
     TRY(dim_check(p.dim));
     TRY(metric_check(p.metric));
-    struct space_record space = { .dim = p.dim, .metric = (uint16_t)p.metric };
-    TRY(store_create_collection(store->store, name, &space));
+    struct store_seed seed = {
+        .space = { .dim = p.dim, .metric = (uint16_t)p.metric },
+        .history = p.history,
+    };
+    TRY(store_create_collection(store->store, name, &seed));
 out:
     return err;
 }
@@ -76,9 +83,30 @@ wg_err wg_collection_drop(wg_store *store, const char *name)
     return store_drop_collection(store->store, name);
 }
 
+wg_err wg_collection_rename(wg_store *store, const char *from, const char *to)
+{
+    return store_rename_collection(store->store, from, to);
+}
+
+wg_err wg_alias_set(wg_store *store, const char *alias, const char *collection)
+{
+    return store_set_alias(store->store, alias, collection);
+}
+
+wg_err wg_alias_remove(wg_store *store, const char *alias)
+{
+    return store_remove_alias(store->store, alias);
+}
+
 struct listing {
     wg_name_fn *visit;
+    wg_alias_fn *visit_alias;
     void *user;
+    struct registry *registry;
+    const char *alias; /* whose collection is looked for */
+    uint64_t number;
+    bool go_on;
+    wg_err err;
 };
 
 static bool pass_name(void *arg, const char *name, uint64_t number)
@@ -90,51 +118,35 @@ static bool pass_name(void *arg, const char *name, uint64_t number)
 
 wg_err wg_store_list(wg_store *store, wg_name_fn *visit, void *user)
 {
-    return store_list(store->store, pass_name, &(struct listing){ visit, user });
+    struct listing listing = { .visit = visit, .user = user };
+    return registry_list(store_registry(store->store), pass_name, &listing);
 }
 
-struct verification {
-    struct store *store;
-    const char *only; /* NULL: every collection */
-    struct verify_report report;
-    bool found;
-    wg_err err;
-};
-
-static bool verify_one(void *arg, const char *name, uint64_t number)
+static bool pass_collection(void *arg, const char *name, uint64_t number)
 {
-    struct verification *v = arg;
-    char *folder = NULL;
-    if (v->only && strcmp(v->only, name) != 0) return true;
-    v->found = true;
-    v->err = store_collection_folder(v->store, number, &folder);
-    if (v->err == WG_OK) v->err = verify_collection(name, folder, &v->report);
-    mem_free(&folder);
-    return v->err == WG_OK && !v->only;
+    struct listing *listing = arg;
+    if (number != listing->number) return true;
+    listing->go_on = listing->visit_alias(listing->user, listing->alias, name);
+    return false;
 }
 
-wg_err wg_store_verify(wg_context *context, const char *path, const char *collection,
-                       wg_problem_fn *report, void *user, uint64_t *problem_count)
+static bool pass_alias(void *arg, const char *alias, uint64_t number)
 {
-    wg_err err = WG_OK;
-    struct verification v = { .only = collection, .report = { report, user, 0 } };
-    wg_store_params reading = { .size = sizeof reading, .read_only = true };
-    err = open_inner(context, path, &reading, &v.store);
-    if (err == WG_ECORRUPT) {
-        verify_problem(&v.report, "%s", wg_message());
-        *problem_count = v.report.problem_count;
-        return WG_OK;
-    }
-    TRY(err);
-    err = store_list(v.store, verify_one, &v);
-    if (err == WG_ECORRUPT) verify_problem(&v.report, "%s: registry: %s", path, wg_message());
-    if (err != WG_ECORRUPT) TRY(err);
-    TRY(v.err);
-    if (collection && !v.found && err == WG_OK)
-        TRY(wg_fail(WG_ENOTFOUND, "%s: there is no collection \"%s\"", path, collection));
-    err = WG_OK;
-    *problem_count = v.report.problem_count;
-out:
-    store_close(&v.store);
-    return err;
+    struct listing *listing = arg;
+    listing->alias = alias;
+    listing->number = number;
+    listing->err = registry_list(listing->registry, pass_collection, listing);
+    return listing->err == WG_OK && listing->go_on;
+}
+
+wg_err wg_alias_list(wg_store *store, wg_alias_fn *visit, void *user)
+{
+    struct listing listing = {
+        .visit_alias = visit,
+        .user = user,
+        .registry = store_registry(store->store),
+        .go_on = true,
+    };
+    wg_err err = registry_list_aliases(listing.registry, pass_alias, &listing);
+    return err == WG_OK ? listing.err : err;
 }

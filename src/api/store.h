@@ -8,7 +8,12 @@ struct wg_store {
     struct store *store;
 };
 
+/* A call enters the member, which opens its files when they are not, and leaves it at its end. */
 struct wg_collection {
     wg_store *store;
-    struct collection *collection;
+    struct member *member;
 };
+
+/* The inner parameters of opening path. */
+struct store_params store_params_of(wg_context *context, const char *path,
+                                    const wg_store_params *params);

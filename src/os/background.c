@@ -1,31 +1,39 @@
 #include "os/background.h"
 
 #include "base/mem.h"
+#include "os/machine.h"
 #include "os/thread.h"
 
 struct job {
     background_job *run;
     void *arg;
+    uint64_t due_ns; /* by clock_ns */
     struct job *after;
 };
 
 struct background {
     struct mutex mutex; /* guards all below */
     struct condition work, idle;
-    struct job *first, **last;
+    struct job *first; /* in the order in which they are due */
     bool started, busy, closing;
     struct thread thread;
 };
 
-/* Takes the first job; NULL: closing and none is left. */
+/* Takes the first job when it is due; NULL: closing and none is left. */
 static struct job *next_job(struct background *b)
 {
-    while (!b->first && !b->closing) condition_wait(&b->work, &b->mutex);
-    struct job *job = b->first;
-    if (!job) return NULL;
-    b->first = job->after;
-    if (!b->first) b->last = &b->first;
-    return job;
+    for (;;) {
+        struct job *job = b->first;
+        if (!job && b->closing) return NULL;
+        if (job && (b->closing || job->due_ns <= clock_ns())) {
+            b->first = job->after;
+            return job;
+        }
+        if (job)
+            condition_wait_until(&b->work, &b->mutex, job->due_ns);
+        else
+            condition_wait(&b->work, &b->mutex);
+    }
 }
 
 static void background_main(void *arg)
@@ -50,7 +58,7 @@ wg_err background_create(struct background **out)
     struct background *b = NULL;
     wg_err err = mem_resize(&b, 1);
     if (err != WG_OK) return err;
-    *b = (struct background){ .last = &b->first };
+    *b = (struct background){ 0 };
     mutex_init(&b->mutex);
     condition_init(&b->work);
     condition_init(&b->idle);
@@ -73,26 +81,57 @@ void background_destroy(struct background **background)
     mem_free(background);
 }
 
-wg_err background_submit(struct background *b, background_job *run, void *arg)
+static void insert(struct background *b, struct job *job)
+{
+    struct job **at = &b->first;
+    while (*at && (*at)->due_ns <= job->due_ns) at = &(*at)->after;
+    job->after = *at;
+    *at = job;
+    condition_signal(&b->work);
+}
+
+wg_err background_submit_after(struct background *b, uint32_t delay_ms, background_job *run,
+                               void *arg)
 {
     struct job *job = NULL;
     wg_err err = mem_resize(&job, 1);
     if (err != WG_OK) return err;
     *job = (struct job){ .run = run, .arg = arg };
+    if (delay_ms > 0) job->due_ns = clock_ns() + delay_ms * UINT64_C(1000000);
     mutex_lock(&b->mutex);
     if (!b->started) {
         err = thread_start(background_main, b, &b->thread);
         b->started = err == WG_OK;
     }
     if (err == WG_OK) {
-        *b->last = job;
-        b->last = &job->after;
+        insert(b, job);
         job = NULL; /* moved */
-        condition_signal(&b->work);
     }
     mutex_unlock(&b->mutex);
     mem_free(&job);
     return err;
+}
+
+wg_err background_submit(struct background *b, background_job *run, void *arg)
+{
+    return background_submit_after(b, 0, run, arg);
+}
+
+void background_hurry(struct background *b, const void *arg)
+{
+    mutex_lock(&b->mutex);
+    for (struct job **at = &b->first; *at;) {
+        struct job *job = *at;
+        if (job->arg != arg || job->due_ns == 0) {
+            at = &job->after;
+            continue;
+        }
+        *at = job->after;
+        job->due_ns = 0;
+        insert(b, job);
+        at = &b->first;
+    }
+    mutex_unlock(&b->mutex);
 }
 
 void background_drain(struct background *b)

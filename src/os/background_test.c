@@ -1,6 +1,8 @@
-/* The background thread: in order, once each, drained, cancelled when it ends. */
+/* The background thread: in order or when due, once each, hurried, drained, cancelled when it ends.
+ * */
 #include "base/mem.h"
 #include "os/background.h"
+#include "os/machine.h"
 #include "os/thread.h"
 #include "support/check.h"
 
@@ -11,7 +13,7 @@ enum { JOBS = 600 };
 
 static void sleep_ms(long ms)
 {
-    struct timespec time = { 0, ms * 1000000 };
+    struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
     nanosleep(&time, NULL);
 }
 
@@ -20,6 +22,7 @@ struct job {
     bool cancelled;
     size_t place; /* in the order of running */
     long ms;
+    uint64_t begun_ns;
     pthread_t thread;
 };
 
@@ -29,6 +32,7 @@ static size_t next_place; /* the background thread's */
 static void run_job(void *arg, bool cancelled)
 {
     struct job *job = arg;
+    job->begun_ns = clock_ns();
     job->cancelled = cancelled;
     job->place = next_place++;
     job->thread = pthread_self();
@@ -149,6 +153,72 @@ static void many_may_submit(void **state)
     background_destroy(&background);
 }
 
+static void submit_after(struct background *background, uint32_t delay_ms, size_t job)
+{
+    assert_ok(background_submit_after(background, delay_ms, run_job, &jobs[job]));
+}
+
+static void jobs_run_when_they_are_due(void **state)
+{
+    (void)state;
+    static const uint32_t delays[] = { 90, 30, 60, 0, 30, 0 };
+    static const size_t places[] = { 5, 2, 4, 0, 3, 1 };
+    struct background *background = NULL;
+    reset_jobs(0);
+    assert_ok(background_create(&background));
+    uint64_t begun_ns = clock_ns();
+    for (size_t i = 0; i < 6; i++) submit_after(background, delays[i], i);
+    background_drain(background); /* waits for those that are not due either */
+    for (size_t i = 0; i < 6; i++) {
+        assert_int_equal(jobs[i].runs, 1);
+        assert_false(jobs[i].cancelled);
+        assert_int_equal(jobs[i].place, places[i]);
+        assert_true(jobs[i].begun_ns >= begun_ns + delays[i] * UINT64_C(1000000));
+    }
+    background_destroy(&background);
+}
+
+/* A job that comes later but is due earlier wakes the thread. */
+static void an_earlier_job_passes_a_later_one(void **state)
+{
+    (void)state;
+    struct background *background = NULL;
+    reset_jobs(0);
+    assert_ok(background_create(&background));
+    submit_after(background, 60000, 0);
+    sleep_ms(20); /* the thread sleeps till then */
+    assert_ok(background_submit(background, run_job, &jobs[1]));
+    for (int i = 0; i < 5000 && jobs[1].runs == 0; i++) sleep_ms(1);
+    assert_int_equal(jobs[1].runs, 1);
+    assert_int_equal(jobs[0].runs, 0);
+    background_destroy(&background); /* does not wait for the minute */
+    assert_int_equal(jobs[0].runs, 1);
+    assert_true(jobs[0].cancelled);
+}
+
+static void hurried_jobs_wait_no_more(void **state)
+{
+    (void)state;
+    struct background *background = NULL;
+    reset_jobs(0);
+    assert_ok(background_create(&background));
+    background_hurry(background, &jobs[0]); /* there is none */
+    for (size_t i = 0; i < 3; i++) submit_after(background, 60000, i);
+    submit_after(background, 61000, 1);
+    sleep_ms(20);
+    background_hurry(background, &jobs[1]);
+    for (int i = 0; i < 5000 && jobs[1].runs < 2; i++) sleep_ms(1);
+    assert_int_equal(jobs[1].runs, 2); /* both */
+    assert_false(jobs[1].cancelled);
+    assert_int_equal(jobs[0].runs + jobs[2].runs, 0);
+    background_hurry(background, &jobs[0]);
+    background_hurry(background, &jobs[2]);
+    background_drain(background);
+    assert_int_equal(jobs[0].runs + jobs[2].runs, 2);
+    assert_false(jobs[0].cancelled || jobs[2].cancelled);
+    background_destroy(&background);
+}
+
 static wg_err use(struct background **background)
 {
     wg_err err = background_create(background);
@@ -184,6 +254,9 @@ int main(void)
         cmocka_unit_test(destroying_cancels_what_has_not_begun),
         cmocka_unit_test(destroying_one_never_used),
         cmocka_unit_test(many_may_submit),
+        cmocka_unit_test(jobs_run_when_they_are_due),
+        cmocka_unit_test(an_earlier_job_passes_a_later_one),
+        cmocka_unit_test(hurried_jobs_wait_no_more),
         cmocka_unit_test(an_allocation_that_fails_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

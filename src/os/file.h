@@ -17,11 +17,14 @@ struct file {
 enum file_mode {
     FILE_READ,      /* must exist */
     FILE_READ_WRITE, /* must exist */
-    FILE_CREATE      /* is made; one that exists is emptied */
+    FILE_CREATE, /* is made; one that exists is emptied */
+    FILE_KEEP    /* is made, or opened as it is */
 };
 
 WG_CHECKED wg_err file_open(const char *path, enum file_mode mode, struct file *out);
 void file_close(struct file *file); /* one that is not open is fine */
+/* Gives the handle back and keeps the path, for messages. */
+void file_release(struct file *file);
 
 /* WG_ECORRUPT when the file ends before offset + size. */
 WG_CHECKED wg_err file_read_at(const struct file *file, void *bytes, size_t size, uint64_t offset);
@@ -40,9 +43,9 @@ void file_flush_begin(const struct file *file, uint64_t offset, uint64_t size);
 /* Other processes are kept out until the file is closed: all of them, or only writers. WG_EBUSY. */
 WG_CHECKED wg_err file_lock(const struct file *file, bool exclusive);
 
-/* The first size bytes, read-only; touching them beyond the file's end is SIGBUS. Outlives the
- * file. */
-WG_CHECKED wg_err file_map(const struct file *file, size_t size, const void **out);
+/* size bytes from offset on, a multiple of 65,536, read-only; touching them beyond the file's end
+ * is SIGBUS. Outlives the file. */
+WG_CHECKED wg_err file_map(const struct file *file, uint64_t offset, size_t size, const void **out);
 void file_unmap(const void **map, size_t size);
 
 WG_CHECKED wg_err file_remove(const char *path);
@@ -50,7 +53,9 @@ WG_CHECKED wg_err file_remove(const char *path);
 WG_CHECKED wg_err folder_create(const char *path); /* WG_EEXISTS also for a file of that name */
 WG_CHECKED wg_err folder_sync(const char *path); /* its names are on the disk */
 bool folder_exists(const char *path);
+bool file_exists(const char *path); /* and is no folder */
 bool folder_writable(const char *path);
+bool folder_free(const char *path); /* nothing is there, or an empty folder */
 /* Removes the folder and the files in it, and so on below. */
 WG_CHECKED wg_err folder_remove(const char *path);
 /* Names in no order, without "." and ".."; false ends it. */
@@ -58,6 +63,23 @@ WG_CHECKED wg_err folder_list(const char *path, bool (*visit)(void *user, const 
                               void *user);
 /* Bytes allocated on the disk by the files in the folder and below. */
 WG_CHECKED wg_err folder_disk_bytes(const char *path, uint64_t *out);
+/* A new empty folder in memory, or where temporary files go; its name begins with prefix. *out is
+ * the caller's, freed by mem_free. */
+WG_CHECKED wg_err folder_create_temporary(const char *prefix, char **out);
+/* Where it makes them; static. */
+const char *folder_of_temporary(void);
+
+/* The same for every name of a file or folder, and for no other one on this machine. */
+struct file_identity {
+    uint64_t device, file;
+};
+WG_CHECKED wg_err file_identify(const char *path, struct file_identity *out);
+
+/* Another name for the same file. WG_EIO where the disk cannot do that. */
+WG_CHECKED wg_err file_link(const char *from, const char *to);
+/* Replaces to in one step; both are on one disk. */
+WG_CHECKED wg_err file_rename(const char *from, const char *to);
+
 /* What an ordinary user may still write where path is. */
 WG_CHECKED wg_err disk_free_bytes(const char *path, uint64_t *out);
 

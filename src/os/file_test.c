@@ -79,10 +79,37 @@ static void what_is_written_is_read(void **state)
     assert_ok(file_write_at(&file, "", 0, 0));
     file_flush_begin(&file, 0, 15);
     assert_ok(file_sync(&file));
+    file_release(&file);
+    assert_string_equal(file.path, at("a")); /* for messages */
+    assert_err(WG_EIO, at("a"), file_sync(&file));
+    file_release(&file);
     file_close(&file);
     assert_null(file.path);
     file_close(&file);
     assert_int_equal(mem_in_use(), before);
+}
+
+/* The lowest free handle shows whether one was given back. */
+static int next_handle(void)
+{
+    int next = dup(0);
+    close(next);
+    return next;
+}
+
+static void a_released_file_holds_no_handle(void **state)
+{
+    (void)state;
+    struct file file;
+    int next = next_handle();
+    make(at("released"), "x");
+    assert_ok(file_open(at("released"), FILE_READ, &file));
+    assert_int_not_equal(next_handle(), next);
+    file_release(&file);
+    assert_int_equal(next_handle(), next);
+    int taken = dup(0); /* takes the handle's number */
+    file_close(&file);
+    assert_int_equal(close(taken), 0);
 }
 
 static void the_modes_differ(void **state)
@@ -124,6 +151,11 @@ static void what_is_missing_is_not_found(void **state)
     assert_err(WG_ENOTFOUND, at("none"), folder_disk_bytes(at("none"), &bytes));
     assert_err(WG_ENOTFOUND, at("none"), disk_free_bytes(at("none"), &bytes));
     assert_err(WG_ENOTFOUND, at("none"), folder_list(at("none"), NULL, NULL));
+    struct file_identity identity;
+    assert_err(WG_ENOTFOUND, at("none"), file_identify(at("none"), &identity));
+    assert_err(WG_ENOTFOUND, at("to"), file_link(at("none"), at("to")));
+    assert_err(WG_ENOTFOUND, at("to"), file_rename(at("none"), at("to")));
+    assert_false(file_exists(at("none")));
     assert_false(folder_exists(at("none")));
     assert_false(folder_writable(at("none")));
 }
@@ -134,6 +166,7 @@ static void a_folder_is_no_file(void **state)
     struct file file = { 0 };
     char byte;
     assert_ok(folder_create(at("folder")));
+    assert_false(file_exists(at("folder")));
     assert_err(WG_EIO, at("folder"), file_open(at("folder"), FILE_READ_WRITE, &file));
     assert_err(WG_EIO, at("folder"), file_open(at("folder"), FILE_CREATE, &file));
     wg_err err = file_open(at("folder"), FILE_READ, &file);
@@ -155,6 +188,7 @@ static void a_file_is_no_folder(void **state)
     make(at("f"), "");
     assert_err(WG_EEXISTS, at("f"), folder_create(at("f")));
     assert_false(folder_exists(at("f")));
+    assert_true(file_exists(at("f")));
     assert_int_not_equal(folder_list(at("f"), NULL, NULL), WG_OK);
     assert_int_not_equal(file_open(at("f/g"), FILE_READ, &file), WG_OK);
     assert_ok(file_remove(at("f")));
@@ -318,7 +352,7 @@ static void writes_into_the_map(void)
     struct file file;
     const void *map;
     must_ok(file_open(at("map"), FILE_READ, &file));
-    must_ok(file_map(&file, 4096, &map));
+    must_ok(file_map(&file, 0, 4096, &map));
     *(volatile char *)map = 'x';
 }
 
@@ -330,7 +364,7 @@ static void a_map_shows_the_file_and_outlives_it(void **state)
     make(at("map"), "first");
     assert_ok(file_open(at("map"), FILE_READ_WRITE, &file));
     assert_ok(file_reserve(&file, 8192));
-    assert_ok(file_map(&file, 8192, &map));
+    assert_ok(file_map(&file, 0, 8192, &map));
     assert_memory_equal(map, "first", 5);
     assert_ok(file_write_at(&file, "later", 5, 5000));
     assert_memory_equal((const char *)map + 5000, "later", 5);
@@ -343,90 +377,62 @@ static void a_map_shows_the_file_and_outlives_it(void **state)
     assert_int_not_equal(as_nobody(writes_into_the_map), 0);
 }
 
-struct listed {
-    size_t count, stop_at;
-    char names[8][32];
-};
-
-static bool note_name(void *user, const char *name)
-{
-    struct listed *listed = user;
-    must(listed->count < 8, "too many names");
-    snprintf(listed->names[listed->count++], 32, "%s", name);
-    return listed->count != listed->stop_at;
-}
-
-static bool lists(const struct listed *listed, const char *name)
-{
-    for (size_t i = 0; i < listed->count; i++)
-        if (strcmp(listed->names[i], name) == 0) return true;
-    return false;
-}
-
-static void names_are_listed(void **state)
+static void a_map_can_begin_within_the_file(void **state)
 {
     (void)state;
-    struct listed listed = { 0 };
-    assert_ok(folder_create(at("l")));
-    assert_ok(folder_list(at("l"), note_name, &listed));
-    assert_int_equal(listed.count, 0);
-    make(at("l/a"), "");
-    make(at("l/.hidden"), "");
-    assert_ok(folder_create(at("l/inner")));
-    make(at("l/inner/deep"), "");
-    assert_ok(folder_list(at("l"), note_name, &listed));
-    assert_int_equal(listed.count, 3);
-    assert_true(lists(&listed, "a") && lists(&listed, ".hidden") && lists(&listed, "inner"));
-    listed = (struct listed){ .stop_at = 2 };
-    assert_ok(folder_list(at("l"), note_name, &listed));
-    assert_int_equal(listed.count, 2);
-    assert_ok(folder_remove(at("l")));
-}
-
-static void a_folder_goes_with_what_is_in_it(void **state)
-{
-    (void)state;
-    assert_ok(folder_create(at("outside")));
-    make(at("outside/stays"), "");
-    assert_ok(folder_create(at("d")));
-    assert_err(WG_EEXISTS, at("d"), folder_create(at("d")));
-    assert_ok(folder_create(at("d/e")));
-    assert_ok(folder_create(at("d/e/f")));
-    make(at("d/e/f/g"), "x");
-    make(at("d/.h"), "x");
-    assert_int_equal(symlink(at("outside"), at("d/link")), 0);
-    assert_int_equal(symlink("nowhere", at("d/dangling")), 0);
-    assert_ok(folder_sync(at("d")));
-    assert_true(folder_exists(at("d/e/f")));
-    assert_ok(folder_remove(at("d")));
-    assert_false(folder_exists(at("d")));
-    assert_int_equal(access(at("outside/stays"), F_OK), 0); /* links are not followed */
-    assert_ok(folder_remove(at("outside")));
-}
-
-static void disk_bytes_count_what_is_below(void **state)
-{
-    (void)state;
-    static char block[1 << 16];
-    memset(block, 7, sizeof block);
+    enum { FAR = 3 * 65536 };
     struct file file;
-    uint64_t before = 0, after = 0, sparse = 0, free_bytes = 0;
-    assert_ok(folder_create(at("b")));
-    assert_ok(folder_create(at("b/c")));
-    assert_ok(folder_disk_bytes(at("b"), &before));
-    assert_ok(file_open(at("b/c/x"), FILE_CREATE, &file));
-    assert_ok(file_write_at(&file, block, sizeof block, 0));
-    assert_ok(file_sync(&file));
-    assert_ok(folder_disk_bytes(at("b"), &after));
-    assert_in_range(after - before, sizeof block, 2 * sizeof block);
-    assert_ok(file_write_at(&file, "x", 1, 1 << 28)); /* a hole is not allocated */
-    assert_ok(file_sync(&file));
-    assert_ok(folder_disk_bytes(at("b"), &sparse));
-    assert_true(sparse - before < 1 << 24);
+    const void *map = NULL;
+    make(at("far"), "first");
+    assert_ok(file_open(at("far"), FILE_READ_WRITE, &file));
+    assert_ok(file_write_at(&file, "far away", 8, FAR));
+    assert_ok(file_map(&file, FAR, 8, &map));
     file_close(&file);
-    assert_ok(folder_remove(at("b")));
-    assert_ok(disk_free_bytes(folder, &free_bytes));
-    assert_true(free_bytes > 0);
+    assert_memory_equal(map, "far away", 8);
+    file_unmap(&map, 8);
+}
+
+static bool is_same(const struct file_identity *a, const struct file_identity *b)
+{
+    return a->device == b->device && a->file == b->file;
+}
+
+static void every_name_of_a_file_has_its_identity(void **state)
+{
+    (void)state;
+    struct file_identity one, linked, other, folder_itself, around;
+    make(at("one"), "content");
+    make(at("other"), "content");
+    assert_ok(file_link(at("one"), at("linked")));
+    assert_ok(file_identify(at("one"), &one));
+    assert_ok(file_identify(at("linked"), &linked));
+    assert_ok(file_identify(at("other"), &other));
+    assert_true(is_same(&one, &linked));
+    assert_false(is_same(&one, &other));
+    assert_ok(file_identify(folder, &folder_itself));
+    assert_ok(file_identify(at("."), &around));
+    assert_true(is_same(&folder_itself, &around));
+    assert_err(WG_EEXISTS, at("other"), file_link(at("one"), at("other")));
+    assert_ok(file_remove(at("one")));
+    assert_true(file_exists(at("linked")));
+}
+
+static void renaming_replaces(void **state)
+{
+    (void)state;
+    struct file file;
+    char bytes[3];
+    make(at("new"), "new");
+    make(at("old"), "longer and older");
+    assert_ok(file_rename(at("new"), at("old")));
+    assert_false(file_exists(at("new")));
+    assert_ok(file_open(at("old"), FILE_READ, &file));
+    uint64_t size = 0;
+    assert_ok(file_size(&file, &size));
+    assert_int_equal(size, 3);
+    assert_ok(file_read_at(&file, bytes, 3, 0));
+    assert_memory_equal(bytes, "new", 3);
+    file_close(&file);
 }
 
 static void paths_are_joined(void **state)
@@ -451,8 +457,7 @@ static void opening_without_memory_leaves_nothing_open(void **state)
     (void)state;
     size_t before = mem_in_use();
     make(at("n"), "x");
-    int next = dup(0);
-    close(next);
+    int next = next_handle();
     for (int mode = FILE_READ; mode <= FILE_CREATE; mode++) {
         struct file file = { 0 };
         mem_fail_at(1);
@@ -460,9 +465,7 @@ static void opening_without_memory_leaves_nothing_open(void **state)
         mem_fail_at(0);
         assert_null(file.path);
     }
-    int same = dup(0);
-    close(same);
-    assert_int_equal(same, next);
+    assert_int_equal(next_handle(), next);
     assert_int_equal(mem_in_use(), before);
 }
 
@@ -477,6 +480,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(a_released_file_holds_no_handle),
         cmocka_unit_test(the_modes_differ),
         cmocka_unit_test(what_is_missing_is_not_found),
         cmocka_unit_test(a_folder_is_no_file),
@@ -489,9 +493,9 @@ int main(void)
         cmocka_unit_test(locks_keep_others_out),
         cmocka_unit_test(locks_keep_other_processes_out),
         cmocka_unit_test(a_map_shows_the_file_and_outlives_it),
-        cmocka_unit_test(names_are_listed),
-        cmocka_unit_test(a_folder_goes_with_what_is_in_it),
-        cmocka_unit_test(disk_bytes_count_what_is_below),
+        cmocka_unit_test(a_map_can_begin_within_the_file),
+        cmocka_unit_test(every_name_of_a_file_has_its_identity),
+        cmocka_unit_test(renaming_replaces),
         cmocka_unit_test(paths_are_joined),
         cmocka_unit_test(opening_without_memory_leaves_nothing_open),
     };

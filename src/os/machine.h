@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 uint64_t clock_ns(void); /* rises steadily; its start means nothing */
+void wait_ms(uint32_t ms);
 
 uint32_t process_id(void);
 

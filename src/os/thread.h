@@ -10,6 +10,7 @@
 struct mutex {
     pthread_mutex_t handle;
 };
+#define MUTEX_INIT { PTHREAD_MUTEX_INITIALIZER } /* of a static one */
 void mutex_init(struct mutex *mutex);
 void mutex_fini(struct mutex *mutex);
 void mutex_lock(struct mutex *mutex);
@@ -21,6 +22,8 @@ struct condition {
 void condition_init(struct condition *condition);
 void condition_fini(struct condition *condition);
 void condition_wait(struct condition *condition, struct mutex *locked);
+/* Or until clock_ns (os/machine.h) is there. */
+void condition_wait_until(struct condition *condition, struct mutex *locked, uint64_t time_ns);
 void condition_signal(struct condition *condition);
 void condition_broadcast(struct condition *condition);
 

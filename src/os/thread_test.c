@@ -1,4 +1,5 @@
 /* Threads and what they wait on. */
+#include "os/machine.h"
 #include "os/thread.h"
 #include "support/check.h"
 
@@ -107,6 +108,67 @@ static void conditions_wake_the_waiting(void **state)
     mutex_fini(&shared.mutex);
 }
 
+static const uint64_t ms_ns = 1000000;
+
+static void a_wait_ends_at_its_time(void **state)
+{
+    (void)state;
+    mutex_init(&shared.mutex);
+    condition_init(&shared.condition);
+    mutex_lock(&shared.mutex);
+    condition_wait_until(&shared.condition, &shared.mutex, 0); /* it has passed */
+    condition_wait_until(&shared.condition, &shared.mutex, clock_ns());
+    uint64_t until = clock_ns() + 40 * ms_ns, wakes = 0;
+    while (clock_ns() < until) { /* it may wake without a reason */
+        condition_wait_until(&shared.condition, &shared.mutex, until);
+        wakes++;
+    }
+    assert_true(wakes < 20); /* it slept */
+    assert_true(clock_ns() < until + 5000 * ms_ns);
+    mutex_unlock(&shared.mutex); /* it is ours after the wait */
+    condition_fini(&shared.condition);
+    mutex_fini(&shared.mutex);
+}
+
+static void wait_a_minute(void *arg)
+{
+    uint64_t until = clock_ns() + 60000 * ms_ns;
+    mutex_lock(&shared.mutex);
+    while (shared.stage == 0 && clock_ns() < until)
+        condition_wait_until(&shared.condition, &shared.mutex, until);
+    mutex_unlock(&shared.mutex);
+    *(bool *)arg = clock_ns() < until;
+}
+
+static void a_signal_ends_a_timed_wait(void **state)
+{
+    (void)state;
+    struct thread thread;
+    bool in_time = false;
+    mutex_init(&shared.mutex);
+    condition_init(&shared.condition);
+    shared.stage = 0;
+    assert_ok(thread_start(wait_a_minute, &in_time, &thread));
+    sleep_ms(20);
+    mutex_lock(&shared.mutex); /* the waiting one has let go of it */
+    shared.stage = 1;
+    condition_signal(&shared.condition);
+    mutex_unlock(&shared.mutex);
+    thread_join(&thread);
+    assert_true(in_time);
+    condition_fini(&shared.condition);
+    mutex_fini(&shared.mutex);
+}
+
+static struct mutex never_initialised = MUTEX_INIT;
+
+static void a_static_mutex_is_ready(void **state)
+{
+    (void)state;
+    mutex_lock(&never_initialised);
+    mutex_unlock(&never_initialised);
+}
+
 static void write_many(void *arg)
 {
     (void)arg;
@@ -195,6 +257,9 @@ int main(void)
         cmocka_unit_test(a_thread_runs_without_signals),
         cmocka_unit_test(a_mutex_lets_one_in),
         cmocka_unit_test(conditions_wake_the_waiting),
+        cmocka_unit_test(a_wait_ends_at_its_time),
+        cmocka_unit_test(a_signal_ends_a_timed_wait),
+        cmocka_unit_test(a_static_mutex_is_ready),
         cmocka_unit_test(a_writer_is_alone),
         cmocka_unit_test(readers_share),
         cmocka_unit_test(a_waiting_writer_goes_before_new_readers),

@@ -4,16 +4,26 @@
 #include "base/mem.h"
 #include "os/file.h"
 #include "os/thread.h"
+#include "store/archive.h"
+#include "store/pages.h"
 
 #include <errno.h>
 #include <lmdb.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { READERS_MAX = 1022, READER_BYTES = 64, DISK_FULL_BYTES = 1 << 20 };
+enum { READER_BYTES = 64, DISK_FULL_BYTES = 1 << 20, PROBLEM_SIZE = 512 };
+
+static const uint64_t walked_bytes_max = UINT64_C(1) << 30;
+
+/* In place of a transaction: the others are not looked at yet. */
+static const uint64_t METAS_ONLY = UINT64_MAX - 1;
 
 struct db {
     MDB_env *env;
     MDB_dbi tables[DB_TABLES_MAX];
+    struct archive *archive; /* NULL: the tables are LMDB's */
+    const struct archive_part *parts[DB_TABLES_MAX]; /* else they are these */
     char *path;
     struct rwlock map; /* read: a reading transaction is open; write: the map is replaced */
     bool dead;         /* guarded by map: it could not be replaced, and there is none */
@@ -29,6 +39,7 @@ static wg_err fail_lmdb(const struct db *db, const char *verb, int result)
     bool disk_full = result == ENOSPC || (result == EIO && free_bytes < DISK_FULL_BYTES);
     wg_err err = disk_full                                                ? WG_ENOSPC
                  : result == ENOMEM                                       ? WG_ENOMEM
+                 : result == MDB_READERS_FULL                             ? WG_EBUSY
                  : result == EACCES || result == EROFS || result == EPERM ? WG_EREADONLY
                  : result == ENOENT                                       ? WG_ENOTFOUND
                  : result == MDB_VERSION_MISMATCH                         ? WG_EVERSION
@@ -36,7 +47,9 @@ static wg_err fail_lmdb(const struct db *db, const char *verb, int result)
                      ? WG_ECORRUPT
                      : WG_EIO;
     return wg_fail(err, "%s: cannot %s: %s", db->path, verb,
-                   disk_full ? "no space left on the disk" : mdb_strerror(result));
+                   disk_full                    ? "no space left on the disk"
+                   : result == MDB_READERS_FULL ? "reader_limit is reached"
+                                                : mdb_strerror(result));
 }
 
 static MDB_txn *handle_of(const struct db_txn *txn)
@@ -44,13 +57,104 @@ static MDB_txn *handle_of(const struct db_txn *txn)
     return txn->handle;
 }
 
+/* Slots of readers that died are cleared when none is left. */
+static int begin_handle(struct db *db, unsigned flags, MDB_txn **out)
+{
+    int cleared = 0;
+    int result = mdb_txn_begin(db->env, NULL, flags, out);
+    if (result == MDB_READERS_FULL && mdb_reader_check(db->env, &cleared) == 0 && cleared > 0)
+        result = mdb_txn_begin(db->env, NULL, flags, out);
+    return result;
+}
+
+/* Another process has grown the map. */
+static int adopt_size(struct db *db)
+{
+    rwlock_write(&db->map);
+    int result = mdb_env_set_mapsize(db->env, 0);
+    db->dead = result != 0; /* it unmaps first */
+    rwlock_unlock(&db->map);
+    return result;
+}
+
+static bool writes(enum db_use use)
+{
+    return use == DB_WRITE || use == DB_IN_MEMORY;
+}
+
+static void note_first(void *user, const char *text)
+{
+    char *first = user;
+    if (!*first) snprintf(first, PROBLEM_SIZE, "%s", text);
+}
+
+/* All that a transaction reaches in the file. */
+static wg_err walk_pages(const struct db_params *params, const struct file *file, uint64_t size,
+                         uint64_t txn_id)
+{
+    wg_err err = WG_OK;
+    const void *map = NULL;
+    struct pages pages;
+    char first[PROBLEM_SIZE] = { 0 };
+    struct pages_report report = { .problem = note_first, .user = first };
+    struct pages_report *told = params->pages ? params->pages : &report;
+    uint64_t before = told->problem_count;
+    TRY(file_map(file, 0, (size_t)size, &map));
+    TRY(pages_check_metas(map, (size_t)size));
+    if (txn_id == METAS_ONLY) goto out;
+    TRY(pages_open(map, (size_t)size, txn_id, &pages));
+    TRY(pages_check(&pages, params->tables, pages.txn_id > 0 ? params->table_count : 0, told));
+    if (told->problem_count > before)
+        TRY(wg_fail(WG_ECORRUPT, "%s", *first ? first : "its pages are damaged"));
+out:
+    if (map) file_unmap(&map, (size_t)size);
+    return err;
+}
+
+/* LMDB has no checksums of pages, and crashes on some that are damaged. */
+static wg_err check_pages(const struct db *db, const struct db_params *params, uint64_t txn_id)
+{
+    wg_err err = WG_OK;
+    char *path = NULL;
+    struct file file = { 0 };
+    uint64_t size = 0;
+    TRY(path_join(db->path, "data.mdb", &path));
+    if (!file_exists(path)) goto out;
+    TRY(file_open(path, FILE_READ, &file));
+    TRY(file_size(&file, &size));
+    if (size > 0 && (params->pages || size <= walked_bytes_max))
+        err = walk_pages(params, &file, size, txn_id);
+    if (err == WG_ECORRUPT) TRY(wg_fail(err, "%s: %s", db->path, wg_message()));
+out:
+    file_close(&file);
+    mem_free(&path);
+    return err;
+}
+
+/* Beside a writer: within a transaction, which keeps its pages as they are. LMDB may have been
+ * writing the page that decides when it was read, so what is wrong must be so twice. */
+static wg_err check_pages_beside(struct db *db, const struct db_params *params)
+{
+    wg_err err = WG_ECORRUPT;
+    for (int i = 0; i < 3 && (err == WG_ECORRUPT || err == WG_ENOTFOUND); i++) {
+        MDB_txn *txn = NULL;
+        int result = begin_handle(db, MDB_RDONLY, &txn);
+        if (result != 0) return fail_lmdb(db, "begin to read", result);
+        err = check_pages(db, params, mdb_txn_id(txn));
+        mdb_txn_abort(txn);
+    }
+    return err;
+}
+
 static wg_err open_tables(struct db *db, const struct db_params *params)
 {
     MDB_txn *txn = NULL;
-    int result = mdb_txn_begin(db->env, NULL, params->read_only ? MDB_RDONLY : 0, &txn);
+    wg_err err = params->use == DB_READ ? check_pages_beside(db, params) : WG_OK;
+    if (err != WG_OK) return err;
+    bool may_write = writes(params->use);
+    int result = begin_handle(db, may_write ? 0 : MDB_RDONLY, &txn);
     for (size_t i = 0; result == 0 && i < params->table_count; i++)
-        result = mdb_dbi_open(txn, params->tables[i], params->read_only ? 0 : MDB_CREATE,
-                              &db->tables[i]);
+        result = mdb_dbi_open(txn, params->tables[i], may_write ? MDB_CREATE : 0, &db->tables[i]);
     if (result == MDB_NOTFOUND) {
         mdb_txn_abort(txn);
         return wg_fail(WG_ECORRUPT, "%s: a table is missing", db->path);
@@ -64,17 +168,19 @@ static wg_err open_tables(struct db *db, const struct db_params *params)
 }
 
 /* LMDB makes its lock file sparse and writes through a mapping of it: on a full disk that would be
- * a SIGBUS. With its blocks there beforehand it is an error here. */
-static wg_err reserve_lock_file(const struct db *db)
+ * a SIGBUS. With its blocks there beforehand it is an error here. One that is there keeps its size,
+ * for others may have mapped it. */
+static wg_err reserve_lock_file(const struct db *db, uint32_t reader_limit)
 {
     wg_err err = WG_OK;
     struct file file = { 0 };
     char *path = NULL;
+    uint64_t size;
     TRY(path_join(db->path, "lock.mdb", &path));
-    err = file_open(path, FILE_READ_WRITE, &file);
-    if (err == WG_ENOTFOUND) err = file_open(path, FILE_CREATE, &file);
-    TRY(err);
-    TRY(file_reserve(&file, (READERS_MAX + 2) * READER_BYTES));
+    TRY(file_open(path, FILE_KEEP, &file));
+    TRY(file_size(&file, &size));
+    if (size == 0) size = ((uint64_t)reader_limit + 2) * READER_BYTES;
+    TRY(file_reserve(&file, size));
 out:
     file_close(&file);
     mem_free(&path);
@@ -83,13 +189,44 @@ out:
 
 static wg_err open_env(struct db *db, const struct db_params *params)
 {
-    unsigned flags = MDB_NOTLS | (params->read_only ? MDB_RDONLY | MDB_NOLOCK : 0);
+    static const unsigned flags_of[] = {
+        [DB_WRITE] = 0,
+        [DB_READ] = MDB_RDONLY,
+        [DB_READ_ALONE] = MDB_RDONLY | MDB_NOLOCK,
+        [DB_IN_MEMORY] = MDB_NOSYNC,
+    };
+    unsigned flags = MDB_NOTLS | flags_of[params->use];
+    wg_err err = WG_OK;
+    if (params->use != DB_IN_MEMORY)
+        err = check_pages(db, params, params->use == DB_READ ? METAS_ONLY : PAGES_NEWEST);
+    if (err != WG_OK) return err;
     int result = mdb_env_create(&db->env);
     if (result == 0) result = mdb_env_set_maxdbs(db->env, DB_TABLES_MAX);
-    if (result == 0) result = mdb_env_set_maxreaders(db->env, READERS_MAX);
+    if (result == 0) result = mdb_env_set_maxreaders(db->env, params->reader_limit);
     if (result == 0) result = mdb_env_set_mapsize(db->env, params->map_size);
     if (result == 0) result = mdb_env_open(db->env, db->path, flags, 0666);
     return result == 0 ? WG_OK : fail_lmdb(db, "open it", result);
+}
+
+static wg_err open_files(struct db *db, const struct db_params *params)
+{
+    wg_err err = WG_OK;
+    if (params->use != DB_READ_ALONE) TRY(reserve_lock_file(db, params->reader_limit));
+    TRY(open_env(db, params));
+    (void)mdb_reader_check(db->env, &(int){ 0 }); /* slots of processes that died */
+    TRY(open_tables(db, params));
+out:
+    return err;
+}
+
+static wg_err find_parts(struct db *db, const struct db_params *params)
+{
+    for (size_t i = 0; i < params->table_count; i++) {
+        db->parts[i] = archive_find(db->archive, db->path, params->tables[i]);
+        if (!db->parts[i])
+            return wg_fail(WG_ECORRUPT, "%s: table \"%s\" is missing", db->path, params->tables[i]);
+    }
+    return WG_OK;
 }
 
 wg_err db_open(const struct db_params *params, struct db **out)
@@ -100,9 +237,8 @@ wg_err db_open(const struct db_params *params, struct db **out)
     *db = (struct db){ 0 };
     rwlock_init(&db->map);
     TRY(path_join(params->path, "", &db->path));
-    if (!params->read_only) TRY(reserve_lock_file(db));
-    TRY(open_env(db, params));
-    TRY(open_tables(db, params));
+    if (params->use == DB_READ_ALONE) TRY(archive_open(params->path, &db->archive));
+    TRY(db->archive ? find_parts(db, params) : open_files(db, params));
     *out = db;
     db = NULL; /* moved */
 out:
@@ -115,26 +251,37 @@ void db_close(struct db **db)
     struct db *d = *db;
     if (!d) return;
     if (d->env) mdb_env_close(d->env);
+    archive_close(&d->archive);
     rwlock_fini(&d->map);
     mem_free(&d->path);
     mem_free(db);
 }
 
-static wg_err begin(struct db *db, bool writes, struct db_txn *out)
+/* Held for reading while a transaction reads; a writing one needs no lock, for the map is grown by
+ * the thread that writes. */
+static wg_err begin(struct db *db, bool writing, struct db_txn *out)
 {
     MDB_txn *handle;
-    rwlock_read(&db->map);
-    bool dead = db->dead;
-    if (writes) rwlock_unlock(&db->map);
-    if (dead && !writes) rwlock_unlock(&db->map);
-    if (dead) return wg_fail(WG_EIO, "%s: lost its map; open it again", db->path);
-    int result = mdb_txn_begin(db->env, NULL, writes ? 0 : MDB_RDONLY, &handle);
-    if (result == 0) {
-        *out = (struct db_txn){ .db = db, .handle = handle, .writes = writes };
+    if (db->archive && writing)
+        return wg_fail(WG_EREADONLY, "%s: an exported file cannot be written", db->path);
+    if (db->archive) { /* it does not change: there is nothing to hold */
+        *out = (struct db_txn){ .db = db };
         return WG_OK;
     }
-    if (!writes) rwlock_unlock(&db->map);
-    return fail_lmdb(db, writes ? "begin to write" : "begin to read", result);
+    rwlock_read(&db->map);
+    bool dead = db->dead;
+    int result = dead ? 0 : begin_handle(db, writing ? 0 : MDB_RDONLY, &handle);
+    if (result == MDB_MAP_RESIZED) {
+        rwlock_unlock(&db->map);
+        result = adopt_size(db);
+        rwlock_read(&db->map);
+        if (result == 0) result = begin_handle(db, writing ? 0 : MDB_RDONLY, &handle);
+    }
+    if (writing || dead || result != 0) rwlock_unlock(&db->map);
+    if (dead) return wg_fail(WG_EIO, "%s: lost its map; open it again", db->path);
+    if (result != 0) return fail_lmdb(db, writing ? "begin to write" : "begin to read", result);
+    *out = (struct db_txn){ .db = db, .handle = handle, .writes = writing };
+    return WG_OK;
 }
 
 wg_err db_read_begin(struct db *db, struct db_txn *out)
@@ -185,6 +332,7 @@ wg_err db_commit(struct db_txn *txn)
 wg_err db_grow(struct db *db)
 {
     MDB_envinfo info;
+    (void)mdb_reader_check(db->env, &(int){ 0 }); /* a dead reader keeps pages from being used */
     rwlock_write(&db->map);
     int result = mdb_env_info(db->env, &info);
     if (result == 0) {
@@ -193,6 +341,56 @@ wg_err db_grow(struct db *db)
     }
     rwlock_unlock(&db->map);
     return result == 0 ? WG_OK : fail_lmdb(db, "grow its map", result);
+}
+
+const struct archive *db_archive(const struct db *db)
+{
+    return db->archive;
+}
+
+uint64_t db_moment(struct db *db)
+{
+    MDB_envinfo info;
+    if (db->archive) return 1;
+    rwlock_read(&db->map);
+    bool known = !db->dead && mdb_env_info(db->env, &info) == 0;
+    rwlock_unlock(&db->map);
+    return known ? info.me_last_txnid : 0;
+}
+
+uint64_t db_txn_moment(const struct db_txn *txn)
+{
+    return txn->db->archive ? 1 : mdb_txn_id(handle_of(txn));
+}
+
+bool db_is_filling(struct db *db)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    if (mdb_env_info(db->env, &info) != 0 || mdb_env_stat(db->env, &stat) != 0) return false;
+    return (info.me_last_pgno + 1) * stat.ms_psize > info.me_mapsize / 2;
+}
+
+wg_err db_copy(struct db *db, const char *folder)
+{
+    wg_err err = WG_OK;
+    char *path = NULL;
+    struct file file = { 0 };
+    if (db->archive)
+        return wg_fail(WG_EINVAL, "%s: has no files of LMDB; copy the file that it is in",
+                       db->path);
+    TRY(path_join(folder, "data.mdb", &path));
+    TRY(file_open(path, FILE_CREATE, &file));
+    rwlock_read(&db->map);
+    int result = db->dead ? EIO : mdb_env_copyfd(db->env, file.fd);
+    rwlock_unlock(&db->map);
+    if (result != 0) TRY(fail_lmdb(db, "copy it", result));
+    TRY(file_sync(&file));
+    TRY(folder_sync(folder));
+out:
+    file_close(&file);
+    mem_free(&path);
+    return err;
 }
 
 struct bytes db_text(const char *text)
@@ -212,27 +410,35 @@ static MDB_val val_of(struct bytes bytes)
     return (MDB_val){ .mv_size = bytes.size, .mv_data = start };
 }
 
+wg_err db_check_value(unsigned table, struct bytes key, struct bytes stored, struct bytes *out)
+{
+    value_sum sum;
+    size_t size = stored.size - sizeof sum;
+    if (stored.size >= sizeof sum) {
+        memcpy(&sum, (const char *)stored.start + size, sizeof sum);
+        if (sum == checksum32(stored.start, size, key_seed(table, key))) {
+            *out = (struct bytes){ stored.start, size };
+            return WG_OK;
+        }
+    }
+    return wg_fail(WG_ECORRUPT, "table %u, a key of %zu bytes: wrong checksum", table, key.size);
+}
+
 /* The value without its checksum. */
 static wg_err check_value(const struct db_txn *txn, unsigned table, struct bytes key,
                           const MDB_val *stored, struct bytes *out)
 {
-    value_sum sum;
-    size_t size = stored->mv_size - sizeof sum;
-    if (stored->mv_size >= sizeof sum) {
-        memcpy(&sum, (const char *)stored->mv_data + size, sizeof sum);
-        if (sum == checksum32(stored->mv_data, size, key_seed(table, key))) {
-            *out = (struct bytes){ stored->mv_data, size };
-            return WG_OK;
-        }
-    }
-    return wg_fail(WG_ECORRUPT, "%s: table %u, a key of %zu bytes: wrong checksum", txn->db->path,
-                   table, key.size);
+    struct bytes bytes = { stored->mv_data, stored->mv_size };
+    wg_err err = db_check_value(table, key, bytes, out);
+    return err == WG_OK ? WG_OK : wg_fail(err, "%s: %s", txn->db->path, wg_message());
 }
 
 wg_err db_get(struct db_txn *txn, unsigned table, struct bytes key, bool *found,
               struct bytes *value)
 {
     MDB_val key_val = val_of(key), stored;
+    if (txn->db->archive)
+        return archive_get(txn->db->archive, txn->db->parts[table], key, found, value);
     int result = mdb_get(handle_of(txn), txn->db->tables[table], &key_val, &stored);
     *found = result == 0;
     if (result == MDB_NOTFOUND) return WG_OK;
@@ -294,15 +500,30 @@ wg_err db_empty(struct db_txn *txn, unsigned table)
 wg_err db_count(struct db_txn *txn, unsigned table, uint64_t *out)
 {
     MDB_stat stat;
+    if (txn->db->archive) {
+        *out = txn->db->parts[table]->count;
+        return WG_OK;
+    }
     int result = mdb_stat(handle_of(txn), txn->db->tables[table], &stat);
     if (result != 0) return fail_lmdb(txn->db, "read", result);
     *out = stat.ms_entries;
     return WG_OK;
 }
 
+static wg_err open_archive_cursor(struct db_txn *txn, unsigned table, struct db_cursor *out)
+{
+    struct archive_cursor *handle = NULL;
+    wg_err err = mem_resize(&handle, 1);
+    if (err != WG_OK) return err;
+    *handle = archive_cursor_at_first(txn->db->archive, txn->db->parts[table]);
+    *out = (struct db_cursor){ .txn = txn, .handle = handle, .table = table };
+    return WG_OK;
+}
+
 wg_err db_cursor_open(struct db_txn *txn, unsigned table, struct db_cursor *out)
 {
     MDB_cursor *handle;
+    if (txn->db->archive) return open_archive_cursor(txn, table, out);
     int result = mdb_cursor_open(handle_of(txn), txn->db->tables[table], &handle);
     if (result != 0) return fail_lmdb(txn->db, "read", result);
     *out = (struct db_cursor){ .txn = txn, .handle = handle, .table = table };
@@ -311,7 +532,10 @@ wg_err db_cursor_open(struct db_txn *txn, unsigned table, struct db_cursor *out)
 
 void db_cursor_close(struct db_cursor *cursor)
 {
-    if (cursor->handle) mdb_cursor_close(cursor->handle);
+    bool in_archive = cursor->handle && cursor->txn->db->archive;
+    struct archive_cursor *handle = in_archive ? cursor->handle : NULL;
+    if (cursor->handle && !in_archive) mdb_cursor_close(cursor->handle);
+    mem_free(&handle);
     cursor->handle = NULL;
 }
 
@@ -329,6 +553,7 @@ wg_err db_seek(struct db_cursor *cursor, struct bytes key)
 {
     MDB_val key_val = val_of(key), stored;
     bool found;
+    if (cursor->txn->db->archive) return archive_seek(cursor->handle, key);
     wg_err err = move(cursor, &key_val, &stored, MDB_SET_RANGE, &found);
     if (err != WG_OK) return err;
     if (found)
@@ -342,6 +567,7 @@ wg_err db_seek(struct db_cursor *cursor, struct bytes key)
 wg_err db_next(struct db_cursor *cursor, bool *found, struct bytes *key, struct bytes *value)
 {
     MDB_val key_val, stored;
+    if (cursor->txn->db->archive) return archive_next(cursor->handle, found, key, value);
     wg_err err = move(cursor, &key_val, &stored, cursor->begun ? MDB_NEXT : MDB_FIRST, found);
     cursor->begun = true;
     if (err != WG_OK || !*found) return err;

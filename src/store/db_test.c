@@ -1,17 +1,14 @@
-/* LMDB as the store uses it: transactions, checksums over key and value, a map that grows. */
+/* LMDB as the store uses it: transactions, checksums over key and value. */
 #include "base/mem.h"
 #include "os/file.h"
-#include "os/thread.h"
 #include "store/db.h"
 #include "support/check.h"
 #include "support/scratch.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-enum { FIRST, SECOND, TABLES };
+enum { FIRST, SECOND, TABLES, READERS = 20 };
 
 static const char *const names[TABLES] = { "first", "second" };
 static char path[SCRATCH_PATH_SIZE];
@@ -28,16 +25,23 @@ static int make_folder(void **state)
     return 0;
 }
 
-static wg_err open_sized(struct db **db, bool read_only, uint64_t map_size)
+static wg_err open_sized(struct db **db, enum db_use use, uint64_t map_size)
 {
-    struct db_params params = { path, names, TABLES, map_size, read_only };
+    struct db_params params = {
+        .path = path,
+        .tables = names,
+        .table_count = TABLES,
+        .map_size = map_size,
+        .use = use,
+        .reader_limit = READERS,
+    };
     return db_open(&params, db);
 }
 
 static struct db *open_db(void)
 {
     struct db *db = NULL;
-    must_ok(open_sized(&db, false, 1 << 20));
+    must_ok(open_sized(&db, DB_WRITE, 1 << 20));
     return db;
 }
 
@@ -82,6 +86,38 @@ static void what_is_committed_is_there(void **state)
     assert_int_equal(mem_in_use(), before);
     db = open_db();
     assert_string_equal(get(db, FIRST, "a"), "two");
+    db_close(&db);
+}
+
+static void in_memory_it_is_the_same(void **state)
+{
+    (void)state;
+    struct db *db = NULL;
+    assert_ok(open_sized(&db, DB_IN_MEMORY, 1 << 20));
+    put(db, FIRST, "a", "one");
+    put(db, SECOND, "a", "other");
+    assert_string_equal(get(db, FIRST, "a"), "one");
+    assert_string_equal(get(db, SECOND, "a"), "other");
+    db_close(&db);
+}
+
+static void every_commit_is_a_moment(void **state)
+{
+    (void)state;
+    struct db *db = open_db();
+    struct db_txn txn;
+    uint64_t moment = db_moment(db);
+    for (int i = 0; i < 5; i++) {
+        put(db, FIRST, "a", "one");
+        assert_int_not_equal(db_moment(db), moment);
+        moment = db_moment(db);
+    }
+    assert_string_equal(get(db, FIRST, "a"), "one"); /* reading is none */
+    assert_ok(db_write_begin(db, &txn));
+    assert_ok(db_put(&txn, FIRST, text("a"), text("two")));
+    assert_int_equal(db_moment(db), moment);
+    db_abort(&txn);
+    assert_int_equal(db_moment(db), moment);
     db_close(&db);
 }
 
@@ -299,14 +335,14 @@ static void a_flipped_byte_is_found(void **state)
     (void)state;
     static const struct {
         const char *old, *new, *key;
-    } damages[] = { { "the value of b", "the valuf of b", "key-b" },
-                    { "the value of b", "The value of b", "key-b" },
-                    { "key-b", "key-B", "key-B" } };
+    } damages[] = { { "the value of m", "the valuf of m", "key-m" },
+                    { "the value of m", "The value of m", "key-m" },
+                    { "key-m", "key-n", "key-n" } };
     for (size_t i = 0; i < 3; i++) {
         struct db *db = open_db();
         put(db, FIRST, "key-a", "the value of a");
-        put(db, FIRST, "key-b", "the value of b");
-        put(db, FIRST, "key-c", "the value of c");
+        put(db, FIRST, "key-m", "the value of m");
+        put(db, FIRST, "key-z", "the value of z");
         db_close(&db);
         assert_true(replace_in_file(damages[i].old, damages[i].new) > 0);
         struct db_txn txn;
@@ -315,7 +351,7 @@ static void a_flipped_byte_is_found(void **state)
         db = open_db();
         assert_ok(db_read_begin(db, &txn));
         assert_err(WG_ECORRUPT, "", db_get(&txn, FIRST, text(damages[i].key), &found, &value));
-        assert_ok(db_get(&txn, FIRST, text("key-c"), &found, &value));
+        assert_ok(db_get(&txn, FIRST, text("key-z"), &found, &value));
         assert_true(found);
         db_abort(&txn);
         walk_over_damage(db, damages[i].key, 3);
@@ -352,137 +388,6 @@ static void a_value_in_the_wrong_place_is_found(void **state)
     }
 }
 
-static void value_of(uint64_t i, char value[1000])
-{
-    memset(value, 'a' + (int)(i % 26), 1000);
-    memcpy(value, &i, sizeof i);
-}
-
-/* Puts values until all are there, growing the map as often as needed; returns how often. */
-static size_t put_growing(struct db *db, uint64_t first, uint64_t count)
-{
-    size_t grown = 0;
-    for (uint64_t next = first; next < first + count;) {
-        struct db_txn txn;
-        wg_err err = WG_OK;
-        uint64_t i = next;
-        must_ok(db_write_begin(db, &txn));
-        for (; i < first + count && i < next + 50 && err == WG_OK; i++) {
-            char value[1000];
-            value_of(i, value);
-            err = db_put(&txn, FIRST, (struct bytes){ &i, sizeof i },
-                         (struct bytes){ value, sizeof value });
-        }
-        if (err == WG_OK) err = db_commit(&txn);
-        must(err == WG_OK || txn.full, "%s", wg_message());
-        if (err == WG_OK) next = i;
-        if (err == WG_OK) continue;
-        db_abort(&txn);
-        must_ok(db_grow(db));
-        grown++;
-    }
-    return grown;
-}
-
-static size_t count_right(struct db *db)
-{
-    struct db_txn txn;
-    struct db_cursor cursor;
-    size_t count = 0;
-    must_ok(db_read_begin(db, &txn));
-    must_ok(db_cursor_open(&txn, FIRST, &cursor));
-    for (;;) {
-        struct bytes key, value;
-        bool found;
-        char want[1000];
-        uint64_t i;
-        must_ok(db_next(&cursor, &found, &key, &value));
-        if (!found) break;
-        memcpy(&i, key.start, sizeof i);
-        value_of(i, want);
-        must(value.size == 1000 && memcmp(value.start, want, 1000) == 0, "value %zu is wrong",
-             (size_t)i);
-        count++;
-    }
-    db_cursor_close(&cursor);
-    db_abort(&txn);
-    return count;
-}
-
-struct reader {
-    struct db *db;
-    atomic_bool end;
-    atomic_size_t rounds;
-};
-
-static void read_on(void *arg)
-{
-    struct reader *reader = arg;
-    size_t count = 0;
-    while (!reader->end) {
-        size_t now = count_right(reader->db);
-        must(now >= count && now % 50 == 0, "%zu after %zu", now, count);
-        count = now;
-        reader->rounds++;
-    }
-}
-
-static void the_map_grows_under_readers(void **state)
-{
-    (void)state;
-    struct db *db = NULL;
-    struct thread threads[2];
-    assert_ok(open_sized(&db, false, 256 * 1024));
-    struct reader reader = { .db = db };
-    for (size_t t = 0; t < 2; t++) assert_ok(thread_start(read_on, &reader, &threads[t]));
-    assert_true(put_growing(db, 0, 2000) >= 2);
-    while (reader.rounds < 4) {
-    }
-    reader.end = true;
-    for (size_t t = 0; t < 2; t++) thread_join(&threads[t]);
-    assert_int_equal(count_right(db), 2000);
-    db_close(&db);
-    assert_ok(open_sized(&db, false, 256 * 1024)); /* what it grew to is opened */
-    assert_int_equal(count_right(db), 2000);
-    assert_true(put_growing(db, 2000, 500) < 20);
-    assert_int_equal(count_right(db), 2500);
-    db_close(&db);
-    assert_ok(open_sized(&db, true, 256 * 1024));
-    assert_int_equal(count_right(db), 2500);
-    db_close(&db);
-}
-
-struct holder {
-    struct db *db;
-    atomic_int stage;
-};
-
-static void hold(void *arg)
-{
-    struct holder *holder = arg;
-    struct timespec time = { 0, 60000000 };
-    struct db_txn txn;
-    must_ok(db_read_begin(holder->db, &txn));
-    holder->stage = 1;
-    nanosleep(&time, NULL);
-    holder->stage = 2;
-    db_abort(&txn);
-}
-
-static void growing_waits_for_a_reader(void **state)
-{
-    (void)state;
-    struct holder holder = { .db = open_db() };
-    struct thread thread;
-    assert_ok(thread_start(hold, &holder, &thread));
-    while (holder.stage == 0) {
-    }
-    assert_ok(db_grow(holder.db));
-    assert_int_equal(holder.stage, 2);
-    thread_join(&thread);
-    db_close(&holder.db);
-}
-
 static void reading_only_leaves_no_trace(void **state)
 {
     (void)state;
@@ -493,7 +398,7 @@ static void reading_only_leaves_no_trace(void **state)
     db_close(&db);
     snprintf(lock, sizeof lock, "%s/lock.mdb", path);
     scratch_remove(lock);
-    assert_ok(open_sized(&db, true, 1 << 20));
+    assert_ok(open_sized(&db, DB_READ_ALONE, 1 << 20));
     assert_string_equal(get(db, FIRST, "a"), "one");
     assert_int_not_equal(db_write_begin(db, &txn), WG_OK);
     db_close(&db);
@@ -506,11 +411,19 @@ static void what_is_not_there_is_not_opened(void **state)
     (void)state;
     size_t before = mem_in_use();
     struct db *db = NULL;
-    struct db_params params = { "/nonexistent/folder", names, TABLES, 1 << 20, false };
-    assert_int_not_equal(db_open(&params, &db), WG_OK);
-    params.read_only = true;
-    assert_int_not_equal(db_open(&params, &db), WG_OK);
-    assert_int_not_equal(open_sized(&db, true, 1 << 20), WG_OK); /* an empty folder */
+    for (int use = DB_WRITE; use <= DB_IN_MEMORY; use++) {
+        struct db_params params = {
+            .path = "/nonexistent/folder",
+            .tables = names,
+            .table_count = TABLES,
+            .map_size = 1 << 20,
+            .use = (enum db_use)use,
+            .reader_limit = READERS,
+        };
+        assert_int_not_equal(db_open(&params, &db), WG_OK);
+    }
+    assert_int_not_equal(open_sized(&db, DB_READ_ALONE, 1 << 20), WG_OK); /* an empty folder */
+    assert_int_not_equal(open_sized(&db, DB_READ, 1 << 20), WG_OK);
     assert_null(db);
     assert_int_equal(mem_in_use(), before);
 }
@@ -526,8 +439,8 @@ static void a_file_that_is_none_is_refused(void **state)
     assert_ok(file_open(name, FILE_CREATE, &file));
     assert_ok(file_write_at(&file, garbage, sizeof garbage, 0));
     file_close(&file);
-    assert_err(WG_ECORRUPT, path, open_sized(&db, false, 1 << 20));
-    assert_err(WG_ECORRUPT, path, open_sized(&db, true, 1 << 20));
+    assert_err(WG_ECORRUPT, path, open_sized(&db, DB_WRITE, 1 << 20));
+    assert_err(WG_ECORRUPT, path, open_sized(&db, DB_READ_ALONE, 1 << 20));
     assert_null(db);
 }
 
@@ -538,7 +451,7 @@ static void opening_without_memory_leaves_nothing(void **state)
     struct db *db = NULL;
     for (wg_err err = WG_ENOMEM; err != WG_OK;) {
         mem_fail_at(++request);
-        err = open_sized(&db, false, 1 << 20);
+        err = open_sized(&db, DB_WRITE, 1 << 20);
         mem_fail_at(0);
         assert_true(err == WG_OK || err == WG_ENOMEM);
         if (err != WG_OK) assert_int_equal(mem_in_use(), before);
@@ -552,10 +465,10 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, make_folder)
     const struct CMUnitTest tests[] = {
         TEST(what_is_committed_is_there),     TEST(what_is_aborted_is_not),
+        TEST(in_memory_it_is_the_same),       TEST(every_commit_is_a_moment),
         TEST(a_reader_keeps_its_moment),      TEST(pieces_make_one_value),
         TEST(tables_are_counted_and_emptied), TEST(a_cursor_walks_in_order),
         TEST(a_flipped_byte_is_found),        TEST(a_value_in_the_wrong_place_is_found),
-        TEST(the_map_grows_under_readers),    TEST(growing_waits_for_a_reader),
         TEST(reading_only_leaves_no_trace),   TEST(what_is_not_there_is_not_opened),
         TEST(a_file_that_is_none_is_refused), TEST(opening_without_memory_leaves_nothing),
     };

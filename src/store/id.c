@@ -142,6 +142,17 @@ wg_err id_from_key(struct bytes key, wg_id *out)
     return WG_OK;
 }
 
+int id_compare(const wg_id *a, const wg_id *b)
+{
+    if (a->type != b->type) return a->type < b->type ? -1 : 1;
+    if (a->type == WG_ID_NUMBER)
+        return (a->as.number > b->as.number) - (a->as.number < b->as.number);
+    if (a->type == WG_ID_UUID) return memcmp(a->as.uuid, b->as.uuid, sizeof a->as.uuid);
+    size_t common = a->size < b->size ? a->size : b->size;
+    int order = memcmp(a->as.string, b->as.string, common);
+    return order != 0 ? order : (a->size > b->size) - (a->size < b->size);
+}
+
 size_t id_format(const wg_id *id, char *text, size_t room)
 {
     char uuid[UUID_TEXT_SIZE + 1];

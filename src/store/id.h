@@ -28,5 +28,8 @@ void id_normalize(wg_id *id);
 /* WG_EINVAL says what is wrong with a string of size bytes as an id. */
 WG_CHECKED wg_err id_check_string(const char *string, size_t size);
 
+/* By their keys: less than 0, 0, more than 0. Both normal. */
+int id_compare(const wg_id *a, const wg_id *b);
+
 /* As wg_id_format. */
 size_t id_format(const wg_id *id, char *text, size_t room);

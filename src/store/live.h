@@ -4,10 +4,10 @@
 #include "base/bitmap.h"
 #include "store/db.h"
 
-/* The first row_count bits of a chunk; *bytes is the caller's, freed by mem_free. */
-WG_CHECKED wg_err live_encode(const struct bitmap *live, size_t chunk, uint32_t row_count,
-                              char **bytes, size_t *size);
-/* Clears in live what the bytes do not have. WG_ECORRUPT: not a bitmap of row_count bits. The bytes
- * have passed their checksum. */
-WG_CHECKED wg_err live_decode(struct bytes bytes, size_t chunk, uint32_t row_count,
-                              struct bitmap *live);
+/* The first row_count bits of words, BITMAP_CHUNK_WORDS of them; *bytes is the caller's, freed by
+ * mem_free. */
+WG_CHECKED wg_err live_encode(const uint64_t *words, uint32_t row_count, char **bytes,
+                              size_t *size);
+/* Fills words. WG_ECORRUPT: not a bitmap of row_count bits. The bytes have passed their checksum.
+ * */
+WG_CHECKED wg_err live_decode(struct bytes bytes, uint32_t row_count, uint64_t *words);

@@ -37,14 +37,16 @@ static wg_err copy_vector(struct reading *r, uint64_t row, const float **out)
 {
     wg_err err = WG_OK;
     void *copy;
+    uint64_t position;
+    struct view_row found;
     const struct view *view = r->snapshot.view;
     size_t size = view->source.dim * sizeof(float);
-    uint64_t position = row - view->commit.row_base;
-    if (row < view->commit.row_base || position >= view->source.row_count)
+    if (!layout_find(&view->layout, row, &position))
         TRY(wg_fail(WG_ECORRUPT, "%s: a point names row %llu, which is not there",
                     r->collection->folder, (unsigned long long)row));
+    TRY(view_read(view, position, &found));
     TRY(arena_take(r->arena, size, &copy));
-    memcpy(copy, view_vector(view, position), size);
+    memcpy(copy, found.vector, size);
     *out = copy;
 out:
     return err;

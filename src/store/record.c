@@ -16,14 +16,6 @@ struct space_key space_key_of(uint16_t space)
     return key;
 }
 
-struct segment_key segment_key_of(uint16_t space, uint32_t number)
-{
-    struct segment_key key;
-    write_big_endian(key.bytes, space, 2);
-    write_big_endian(key.bytes + 2, number, 4);
-    return key;
-}
-
 struct row_key row_key_of(uint16_t space, uint64_t row)
 {
     struct row_key key;
@@ -40,12 +32,29 @@ struct chunk_key chunk_key_of(uint16_t space, uint32_t chunk)
     return key;
 }
 
-uint64_t key_number(struct bytes key, size_t size)
+struct change_key change_key_of(uint64_t sequence)
+{
+    struct change_key key;
+    write_big_endian(key.bytes, sequence, 8);
+    return key;
+}
+
+static uint64_t read_big_endian(struct bytes key, size_t from)
 {
     const uint8_t *bytes = key.start;
     uint64_t number = 0;
-    for (size_t i = 2; i < size; i++) number = number << 8 | bytes[i];
+    for (size_t i = from; i < key.size; i++) number = number << 8 | bytes[i];
     return number;
+}
+
+uint64_t key_number(struct bytes key)
+{
+    return read_big_endian(key, 2);
+}
+
+uint64_t change_key_sequence(struct bytes key)
+{
+    return read_big_endian(key, 0);
 }
 
 wg_err record_read(struct bytes value, void *record, size_t size, const char *what)

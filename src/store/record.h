@@ -28,17 +28,30 @@ struct format_record {
 };
 static_assert(sizeof(struct format_record) == 24, "as in FORMAT.md");
 
-/* A collection's table "meta", key "commit": what the latest commit left. */
+/* A collection's table "meta", key "commit": what the latest write left. */
 struct commit_record {
     uint64_t epoch;      /* of the history: it begins at 1 */
-    uint64_t sequence;   /* of the commit: 1 is the first */
-    uint64_t chain_hash; /* over all commits */
+    uint64_t sequence;   /* of the write: 1 is the first */
+    uint64_t chain_hash; /* over all writes */
     uint64_t point_count;
-    uint64_t row_base; /* the first row that may still be live; a multiple of 65,536 */
+    uint64_t row_base; /* the first row that may still be there; a multiple of 65,536 */
     uint64_t row_end;  /* the next row's number */
+    uint64_t arrangement;   /* rises when rows change their position: compacted, cleared */
+    uint64_t horizon;       /* the list of changes holds those behind this sequence */
+    uint64_t history_count; /* points in them */
+    uint64_t history_bytes; /* of their records */
+    uint64_t history_row;   /* rows from this one on are needed by them */
     uint32_t next_segment, reserved;
 };
-static_assert(sizeof(struct commit_record) == 56, "as in FORMAT.md");
+static_assert(sizeof(struct commit_record) == 96, "as in FORMAT.md");
+
+/* Likewise, key "settings". */
+struct settings_record {
+    uint64_t history; /* how many changed points the list of changes goes back */
+};
+static_assert(sizeof(struct settings_record) == 8, "as in FORMAT.md");
+
+/* Likewise, key "name": the collection's, for a store whose registry is lost. */
 
 /* Table "spaces", key: space_key. */
 struct space_record {
@@ -48,12 +61,15 @@ struct space_record {
 };
 static_assert(sizeof(struct space_record) == 8, "as in FORMAT.md");
 
-/* Table "segments", key: segment_key. */
+/* Table "segments", key: row_key of its first row. */
 struct segment_record {
-    uint64_t first_row, row_count, capacity;
+    uint64_t end_row; /* no row of it is numbered so, or higher */
+    uint64_t row_count, capacity;
     uint64_t strings_size; /* bytes used in the file's region of long ids */
+    uint32_t number;
+    uint32_t packed; /* 1: the rows that are left of more, with a column of their numbers */
 };
-static_assert(sizeof(struct segment_record) == 32, "as in FORMAT.md");
+static_assert(sizeof(struct segment_record) == 40, "as in FORMAT.md");
 
 /* Table "points", key: the id's (store/id.h). Then space_count times a point_rows, then the payload
  * as JSON text, of payload_size bytes. */
@@ -71,24 +87,43 @@ struct point_rows {
 };
 static_assert(sizeof(struct point_rows) == 16, "as in FORMAT.md");
 
-/* Table "sums", key: row_key of the first row of a run; value: a checksum32 for each of its rows.
+/* Table "sums", key: row_key of the first row of a run; value: a checksum32 for each row that its
+ * segment has from there on, in order.
  * Table "live", key: chunk_key; value: a portable roaring bitmap of the rows in the chunk. */
+
+/* Table "changes", key: change_key. Then, for each point, a change_item with its key and its
+ * payload; but an upsert whose flags are 0 has none, for its ids stand in the segments. */
+struct change_record {
+    uint64_t chain_hash; /* after it */
+    uint64_t first_row; /* of an upsert; else the next row's number */
+    uint32_t count; /* of points */
+    uint16_t kind; /* an enum change */
+    uint16_t flags; /* CHANGE_HAS_ITEMS */
+};
+static_assert(sizeof(struct change_record) == 24, "as in FORMAT.md");
+
+enum change { CHANGE_UPSERT = 1, CHANGE_DELETE, CHANGE_PAYLOAD, CHANGE_CLEAR };
+enum { CHANGE_HAS_ITEMS = 1 };
+
+struct change_item {
+    uint32_t payload_size;
+    uint16_t key_size; /* 0 in an upsert */
+    uint16_t reserved;
+};
+static_assert(sizeof(struct change_item) == 8, "as in FORMAT.md");
 
 /* The registry's table "meta", key "next". */
 struct registry_record {
     uint64_t next_collection;
 };
 
-/* The registry's table "collections", key: the name. */
+/* The registry's table "collections", key: the name. Table "aliases", key: the alias. */
 struct collection_record {
-    uint64_t number; /* of its folder */
+    uint64_t number; /* of the collection's folder */
 };
 
 struct space_key {
     uint8_t bytes[2];
-};
-struct segment_key {
-    uint8_t bytes[6];
 };
 struct row_key {
     uint8_t bytes[10];
@@ -96,14 +131,21 @@ struct row_key {
 struct chunk_key {
     uint8_t bytes[6];
 };
+struct change_key {
+    uint8_t bytes[8];
+};
 
 struct space_key space_key_of(uint16_t space);
-struct segment_key segment_key_of(uint16_t space, uint32_t number);
 struct row_key row_key_of(uint16_t space, uint64_t row);
 struct chunk_key chunk_key_of(uint16_t space, uint32_t chunk);
+struct change_key change_key_of(uint64_t sequence);
 
-/* The number behind the space in a key of size bytes. */
-uint64_t key_number(struct bytes key, size_t size);
+/* A key's bytes. */
+#define KEY_BYTES(key) ((struct bytes){ (key).bytes, sizeof(key).bytes })
+
+/* The number behind the space in a key; of a change_key, the sequence. */
+uint64_t key_number(struct bytes key);
+uint64_t change_key_sequence(struct bytes key);
 
 /* Copies a record of exactly this type out of a value. WG_ECORRUPT: another size. */
 #define RECORD_READ(value, record, what) record_read((value), (record), sizeof *(record), (what))

@@ -8,10 +8,18 @@ static void keys_are_as_in_the_format(void **state)
 {
     (void)state;
     assert_memory_equal(space_key_of(0x0102).bytes, "\1\2", 2);
-    assert_memory_equal(segment_key_of(0x0102, 0x03040506).bytes, "\1\2\3\4\5\6", 6);
     assert_memory_equal(row_key_of(0x0102, 0x030405060708090Aull).bytes,
                         "\1\2\3\4\5\6\7\x08\x09\x0A", 10);
     assert_memory_equal(chunk_key_of(0x0102, 0x03040506).bytes, "\1\2\3\4\5\6", 6);
+    assert_memory_equal(change_key_of(0x030405060708090Aull).bytes, "\3\4\5\6\7\x08\x09\x0A", 8);
+    struct row_key key = row_key_of(7, 9);
+    assert_int_equal(KEY_BYTES(key).size, 10);
+    assert_ptr_equal(KEY_BYTES(key).start, key.bytes);
+}
+
+static int sign(int x)
+{
+    return (x > 0) - (x < 0);
 }
 
 static void keys_sort_by_their_number(void **state)
@@ -23,11 +31,13 @@ static void keys_sort_by_their_number(void **state)
         uint64_t b = test_below(&prng, 2) ? a + test_below(&prng, 300) : prng_next(&prng);
         uint16_t space = (uint16_t)test_below(&prng, 3);
         struct row_key x = row_key_of(space, a), y = row_key_of(space, b);
-        int order = memcmp(x.bytes, y.bytes, sizeof x.bytes);
-        assert_int_equal((order > 0) - (order < 0), (a > b) - (a < b));
-        assert_int_equal(key_number((struct bytes){ x.bytes, 10 }, 10), a);
-        struct segment_key s = segment_key_of(space, (uint32_t)a);
-        assert_int_equal(key_number((struct bytes){ s.bytes, 6 }, 6), (uint32_t)a);
+        assert_int_equal(sign(memcmp(x.bytes, y.bytes, sizeof x.bytes)), (a > b) - (a < b));
+        assert_int_equal(key_number(KEY_BYTES(x)), a);
+        struct change_key c = change_key_of(a), d = change_key_of(b);
+        assert_int_equal(sign(memcmp(c.bytes, d.bytes, sizeof c.bytes)), (a > b) - (a < b));
+        assert_int_equal(change_key_sequence(KEY_BYTES(c)), a);
+        struct chunk_key chunk = chunk_key_of(space, (uint32_t)a);
+        assert_int_equal(key_number(KEY_BYTES(chunk)), (uint32_t)a);
         assert_true(memcmp(row_key_of(1, a).bytes, row_key_of(2, b).bytes, 10) < 0);
     }
 }
@@ -35,13 +45,13 @@ static void keys_sort_by_their_number(void **state)
 static void a_record_has_one_size(void **state)
 {
     (void)state;
-    struct segment_record record = { 1, 2, 3, 4 }, copy = { 0 };
+    struct segment_record record = { 1, 2, 3, 4, 5, 6 }, copy = { 0 };
     struct bytes value = { &record, sizeof record };
     assert_ok(RECORD_READ(value, &copy, "segment 7"));
     assert_memory_equal(&copy, &record, sizeof copy);
-    for (size_t size = 0; size < 40; size++) {
+    for (size_t size = 0; size < 60; size++) {
         if (size == sizeof record) continue;
-        char wrong[40] = { 0 };
+        char wrong[60] = { 0 };
         value = (struct bytes){ wrong, size };
         assert_err(WG_ECORRUPT, "segment 7", RECORD_READ(value, &copy, "segment 7"));
     }

@@ -37,49 +37,74 @@ static uint32_t header_sum(const struct segment_header *header)
     return checksum32(header, offsetof(struct segment_header, sum), 0);
 }
 
+static uint64_t ids_offset_of(uint64_t capacity, uint32_t dim)
+{
+    return HEADER_SIZE + page_up(capacity * dim * sizeof(float));
+}
+
+static uint64_t strings_offset_of(uint64_t capacity, uint32_t dim, bool packed)
+{
+    uint64_t end = ids_offset_of(capacity, dim) + page_up(capacity * sizeof(struct id_slot));
+    return packed ? end + page_up(capacity * sizeof(uint64_t)) : end;
+}
+
+uint64_t segment_file_size(uint64_t capacity, uint32_t dim, bool packed)
+{
+    return strings_offset_of(capacity, dim, packed);
+}
+
 static struct segment_header header_of(const struct segment_params *params)
 {
     struct segment_header header = {
         .version = FORMAT_VERSION,
         .first_row = params->first_row,
         .capacity = params->capacity,
+        .ids_offset = ids_offset_of(params->capacity, params->dim),
+        .strings_offset = strings_offset_of(params->capacity, params->dim, params->packed),
         .number = params->number,
         .dim = params->dim,
         .space = params->space,
     };
     memcpy(header.magic, magic, sizeof magic);
-    uint64_t vector_bytes = params->capacity * params->dim * sizeof(float);
-    header.ids_offset = HEADER_SIZE + page_up(vector_bytes);
-    header.strings_offset = header.ids_offset + page_up(params->capacity * sizeof(struct id_slot));
+    if (params->packed)
+        header.numbers_offset =
+            header.ids_offset + page_up(params->capacity * sizeof(struct id_slot));
     header.sum = header_sum(&header);
     return header;
 }
 
-/* The file is mapped to its largest extent at once; nothing beyond its end is touched. */
-static wg_err map_segment(struct segment *s)
+static uint64_t extent_max(const struct segment_header *header)
 {
-    s->map_size = (size_t)(s->header.strings_offset + page_up(s->header.capacity * WG_ID_SIZE_MAX));
-    return file_map(&s->file, s->map_size, &s->map);
+    return header->strings_offset + page_up(header->capacity * WG_ID_SIZE_MAX);
 }
 
-static wg_err segment_alloc(const char *folder, const struct segment_params *params,
-                            struct segment **out, char **path)
+static wg_err segment_alloc(const struct segment_params *params, struct segment **out)
 {
-    char name[32];
-    segment_name(params->space, params->number, name);
-    wg_err err = path_join(folder, name, path);
-    if (err == WG_OK) err = mem_resize(out, 1);
+    wg_err err = mem_resize(out, 1);
     if (err != WG_OK) return err;
-    **out = (struct segment){ .references = 1, .header = header_of(params) };
+    **out = (struct segment){
+        .references = 1,
+        .header = header_of(params),
+        .end_row = params->end_row,
+    };
     return WG_OK;
 }
 
+static wg_err path_of(const char *folder, const struct segment_params *params, char **out)
+{
+    char name[32];
+    segment_name(params->space, params->number, name);
+    return path_join(folder, name, out);
+}
+
+/* One that grows is mapped to its largest extent at once; nothing beyond its end is touched. */
 static wg_err write_new(struct segment *s, const char *folder)
 {
     wg_err err = WG_OK;
+    s->map_size = (size_t)extent_max(&s->header);
     TRY(file_reserve(&s->file, s->header.strings_offset));
     TRY(file_write_at(&s->file, &s->header, sizeof s->header, 0));
-    TRY(map_segment(s));
+    TRY(file_map(&s->file, 0, s->map_size, &s->map));
     TRY(file_sync(&s->file));
     TRY(folder_sync(folder));
 out:
@@ -91,7 +116,8 @@ wg_err segment_create(const char *folder, const struct segment_params *params, s
     wg_err err = WG_OK;
     struct segment *s = NULL;
     char *path = NULL;
-    TRY(segment_alloc(folder, params, &s, &path));
+    TRY(segment_alloc(params, &s));
+    TRY(path_of(folder, params, &path));
     TRY(file_open(path, FILE_CREATE, &s->file));
     s->doomed = true; /* unless all goes well */
     TRY(write_new(s, folder));
@@ -121,35 +147,58 @@ static wg_err check_header(const struct segment *s, const struct segment_header 
     return features_check(&found->features, path, read_only);
 }
 
-static wg_err check_extent(const struct segment *s, const struct segment_record *record)
+/* The file holds all that the record counts. */
+static wg_err check_extent(const struct segment *s, const struct segment_place *place,
+                           const struct segment_record *record)
 {
     uint64_t size, needed = s->header.strings_offset + record->strings_size;
+    if (record->strings_size > page_up(s->header.capacity * WG_ID_SIZE_MAX))
+        return wg_fail(WG_ECORRUPT, "%s: long ids of %" PRIu64 " bytes for %" PRIu64 " rows",
+                       s->file.path, record->strings_size, record->capacity);
     wg_err err = file_size(&s->file, &size);
     if (err != WG_OK) return err;
-    if (record->strings_size > s->header.capacity * WG_ID_SIZE_MAX)
-        return wg_fail(WG_ECORRUPT, "%s: %" PRIu64 " bytes of long ids for %" PRIu64 " rows",
-                       s->file.path, record->strings_size, s->header.capacity);
-    if (size < needed)
-        return wg_fail(WG_ECORRUPT, "%s: %" PRIu64 " bytes, expected at least %" PRIu64,
-                       s->file.path, size, needed);
+    if (size < place->offset || size - place->offset < needed)
+        return wg_fail(WG_ECORRUPT, "%s: has %" PRIu64 " bytes, expected at least %" PRIu64,
+                       s->file.path, size, place->offset + needed);
     return WG_OK;
 }
 
-wg_err segment_open(const char *folder, const struct segment_params *params,
-                    const struct segment_record *record, bool read_only, struct segment **out)
+/* The numbers are looked up by halving: they must rise, from first_row to below end_row. */
+static wg_err check_numbers(const struct segment *s)
+{
+    if (s->header.numbers_offset == 0) return WG_OK;
+    for (uint64_t i = 0; i < s->row_count; i++) {
+        uint64_t row = segment_row(s, i);
+        uint64_t low = i > 0 ? segment_row(s, i - 1) + 1 : s->header.first_row;
+        if (row < low || row >= s->end_row)
+            return wg_fail(WG_ECORRUPT, "%s: row %" PRIu64 " of it is numbered %" PRIu64,
+                           s->file.path, i, row);
+    }
+    return WG_OK;
+}
+
+wg_err segment_open(const struct segment_place *place, const struct segment_params *params,
+                    const struct segment_record *record, enum segment_use use, struct segment **out)
 {
     wg_err err = WG_OK;
     struct segment *s = NULL;
     struct segment_header found;
     char *path = NULL;
-    TRY(segment_alloc(folder, params, &s, &path));
-    TRY(file_open(path, read_only ? FILE_READ : FILE_READ_WRITE, &s->file));
-    TRY(file_read_at(&s->file, &found, sizeof found, 0));
-    TRY(check_header(s, &found, read_only));
-    TRY(check_extent(s, record));
-    TRY(map_segment(s));
+    bool grows = use == SEGMENT_APPEND || (use == SEGMENT_READ_ONLY && !place->is_part);
+    TRY(segment_alloc(params, &s));
+    TRY(place->is_part ? path_join(place->folder, "", &path)
+                       : path_of(place->folder, params, &path));
+    TRY(file_open(path, use == SEGMENT_APPEND ? FILE_READ_WRITE : FILE_READ, &s->file));
+    TRY(file_read_at(&s->file, &found, sizeof found, place->offset));
+    TRY(check_header(s, &found, use == SEGMENT_READ_ONLY));
+    TRY(check_extent(s, place, record));
+    s->map_size = grows ? (size_t)extent_max(&s->header)
+                        : (size_t)(s->header.strings_offset + record->strings_size);
+    TRY(file_map(&s->file, place->offset, s->map_size, &s->map));
     s->row_count = record->row_count;
     s->strings_size = record->strings_size;
+    TRY(check_numbers(s));
+    if (use != SEGMENT_APPEND) segment_seal(s);
     *out = s;
     s = NULL; /* moved */
 out:
@@ -175,6 +224,11 @@ void segment_release(struct segment **segment)
     mem_free(&s);
 }
 
+void segment_seal(struct segment *segment)
+{
+    file_release(&segment->file);
+}
+
 static const struct id_slot *slots_of(const struct segment *s)
 {
     return (const void *)((const char *)s->map + s->header.ids_offset);
@@ -183,6 +237,34 @@ static const struct id_slot *slots_of(const struct segment *s)
 const float *segment_vectors(const struct segment *segment)
 {
     return (const void *)((const char *)segment->map + HEADER_SIZE);
+}
+
+static const uint64_t *numbers_of(const struct segment *s)
+{
+    return (const void *)((const char *)s->map + s->header.numbers_offset);
+}
+
+uint64_t segment_row(const struct segment *s, uint64_t i)
+{
+    return s->header.numbers_offset != 0 ? numbers_of(s)[i] : s->header.first_row + i;
+}
+
+uint64_t segment_find(const struct segment *s, uint64_t row_count, uint64_t row)
+{
+    uint64_t low = 0, high = row_count;
+    if (row <= s->header.first_row) return 0;
+    if (s->header.numbers_offset == 0) {
+        uint64_t i = row - s->header.first_row;
+        return i < row_count ? i : row_count;
+    }
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (numbers_of(s)[middle] < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 static bool is_long(const struct id_slot *slot)
@@ -223,7 +305,7 @@ wg_id segment_id(const struct segment *s, uint64_t i)
 static uint32_t row_sum(uint64_t row, const float *vector, uint32_t dim, const struct id_slot *slot,
                         const char *string)
 {
-    uint64_t sum = checksum64(slot, sizeof *slot, row);
+    uint64_t sum = checksum64(slot, offsetof(struct id_slot, offset), row);
     if (is_long(slot)) sum = checksum64(string, slot->size, sum);
     return checksum32(vector, dim * sizeof *vector, sum);
 }
@@ -233,10 +315,20 @@ wg_err segment_row_sum(const struct segment *s, uint64_t i, uint32_t *out)
     const struct id_slot *slot = &slots_of(s)[i];
     if (!is_id(s, slot))
         return wg_fail(WG_ECORRUPT, "%s: row %" PRIu64 ": its id is none", s->file.path,
-                       s->header.first_row + i);
-    *out = row_sum(s->header.first_row + i, segment_vectors(s) + i * s->header.dim, s->header.dim,
-                   slot, is_long(slot) ? long_string(s, slot) : NULL);
+                       segment_row(s, i));
+    *out = row_sum(segment_row(s, i), segment_vectors(s) + i * s->header.dim, s->header.dim, slot,
+                   is_long(slot) ? long_string(s, slot) : NULL);
     return WG_OK;
+}
+
+wg_err segment_check_row(const struct segment *s, uint64_t i)
+{
+    uint32_t sum;
+    wg_err err = segment_row_sum(s, i, &sum);
+    if (err == WG_OK && sum != slots_of(s)[i].sum)
+        err = wg_fail(WG_ECORRUPT, "%s: row %" PRIu64 ": wrong checksum", s->file.path,
+                      segment_row(s, i));
+    return err;
 }
 
 /* Long ids of one append, written behind those of the segment. */
@@ -289,10 +381,12 @@ static wg_err append_slots(struct segment *s, const struct segment_rows *rows, s
     size_t count = rows->count - i < SLOT_BATCH ? rows->count - i : SLOT_BATCH;
     for (size_t j = 0; j < count; j++) {
         const wg_id *id = &rows->ids[i + j];
+        uint64_t row =
+            rows->numbers ? rows->numbers[i + j] : s->header.first_row + s->row_count + i + j;
         TRY(make_slot(s, id, strings, &slots[j]));
-        sums[i + j] = row_sum(s->header.first_row + s->row_count + i + j,
-                              rows->vectors + (i + j) * s->header.dim, s->header.dim, &slots[j],
-                              is_long(&slots[j]) ? id->as.string : NULL);
+        slots[j].sum = row_sum(row, rows->vectors + (i + j) * s->header.dim, s->header.dim,
+                               &slots[j], is_long(&slots[j]) ? id->as.string : NULL);
+        sums[i + j] = slots[j].sum;
     }
     uint64_t at = s->header.ids_offset + (s->row_count + i) * sizeof *slots;
     TRY(file_write_at(&s->file, slots, count * sizeof *slots, at));
@@ -323,6 +417,9 @@ wg_err segment_append(struct segment *s, const struct segment_rows *rows, uint32
     file_flush_begin(&s->file, at, rows->count * row_size);
     for (size_t i = 0; i < rows->count; i += SLOT_BATCH)
         TRY(append_slots(s, rows, i, &strings, sums));
+    if (rows->numbers)
+        TRY(file_write_at(&s->file, rows->numbers, rows->count * sizeof *rows->numbers,
+                          s->header.numbers_offset + s->row_count * sizeof *rows->numbers));
     TRY(append_strings(s, &strings));
     s->row_count += rows->count;
     s->strings_size += strings.size;

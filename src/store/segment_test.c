@@ -6,6 +6,7 @@
 #include "support/check.h"
 #include "support/scratch.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,14 +41,28 @@ static void make_rows(void)
 
 static wg_err append(struct segment *segment, size_t first, size_t count)
 {
-    struct segment_rows rows = { vectors + first * DIM, ids + first, count };
+    struct segment_rows rows = { vectors + first * DIM, ids + first, NULL, count };
     return segment_append(segment, &rows, sums + first);
 }
 
 static struct segment_record record_of(const struct segment *segment)
 {
-    return (struct segment_record){ FIRST_ROW, segment->row_count, CAPACITY,
-                                    segment->strings_size };
+    return (struct segment_record){
+        FIRST_ROW + segment->row_count, segment->row_count, CAPACITY, segment->strings_size, 0x1A, 0
+    };
+}
+
+static wg_err open_as(const struct segment_params *as, const struct segment_record *record,
+                      enum segment_use use, struct segment **out)
+{
+    struct segment_place place = { .folder = folder };
+    return segment_open(&place, as, record, use, out);
+}
+
+static wg_err open_it(const struct segment_record *record, enum segment_use use,
+                      struct segment **out)
+{
+    return open_as(&params, record, use, out);
 }
 
 static void check_rows(const struct segment *segment, size_t count)
@@ -65,6 +80,8 @@ static void check_rows(const struct segment *segment, size_t count)
         }
         assert_ok(segment_row_sum(segment, i, &sum));
         assert_int_equal(sum, sums[i]);
+        assert_ok(segment_check_row(segment, i));
+        assert_int_equal(segment_row(segment, i), FIRST_ROW + i);
     }
 }
 
@@ -96,8 +113,10 @@ static void rows_are_appended_and_read(void **state)
     }
     struct segment_record record = record_of(segment);
     segment_release(&segment);
-    for (int read_only = 0; read_only < 2; read_only++) {
-        assert_ok(segment_open(folder, &params, &record, read_only, &segment));
+    for (int use = SEGMENT_APPEND; use <= SEGMENT_READ_ONLY; use++) {
+        assert_ok(open_it(&record, (enum segment_use)use, &segment));
+        assert_int_equal(segment->file.fd < 0, use != SEGMENT_APPEND);
+        assert_string_equal(segment->file.path, path);
         assert_int_equal(segment->row_count, ROWS);
         assert_int_equal(segment->strings_size, record.strings_size);
         check_rows(segment, ROWS);
@@ -115,7 +134,7 @@ static void rows_go_on_after_opening(void **state)
     struct segment_record record = record_of(segment);
     assert_ok(append(segment, 30, 10)); /* never counted by a commit */
     segment_release(&segment);
-    assert_ok(segment_open(folder, &params, &record, false, &segment));
+    assert_ok(open_it(&record, SEGMENT_APPEND, &segment));
     assert_int_equal(segment->row_count, 30);
     check_rows(segment, 30);
     assert_ok(append(segment, 30, 10));
@@ -134,7 +153,7 @@ static void a_segment_can_be_filled(void **state)
     memset(text, 'x', sizeof text);
     for (size_t i = 0; i < CAPACITY; i++)
         longest[i] = (wg_id){ WG_ID_STRING, WG_ID_SIZE_MAX, { .string = text } };
-    struct segment_rows rows = { zeros, longest, CAPACITY };
+    struct segment_rows rows = { zeros, longest, NULL, CAPACITY };
     assert_ok(segment_create(folder, &params, &segment));
     assert_ok(segment_append(segment, &rows, got));
     for (size_t i = 0; i < CAPACITY; i++)
@@ -150,11 +169,26 @@ static void equal_rows_have_different_sums(void **state)
     wg_id same[2] = { { .type = WG_ID_NUMBER, .as.number = 7 },
                       { .type = WG_ID_NUMBER, .as.number = 7 } };
     uint32_t got[2];
-    struct segment_rows rows = { equal, same, 2 };
+    struct segment_rows rows = { equal, same, NULL, 2 };
     struct segment *segment = NULL;
     assert_ok(segment_create(folder, &params, &segment));
     assert_ok(segment_append(segment, &rows, got));
     assert_int_not_equal(got[0], got[1]);
+    segment_release(&segment);
+}
+
+static void rows_are_found_by_their_number(void **state)
+{
+    (void)state;
+    struct segment *segment = NULL;
+    assert_ok(segment_create(folder, &params, &segment));
+    assert_ok(append(segment, 0, ROWS));
+    assert_int_equal(segment_find(segment, ROWS, 0), 0);
+    assert_int_equal(segment_find(segment, ROWS, FIRST_ROW), 0);
+    assert_int_equal(segment_find(segment, ROWS, FIRST_ROW + 17), 17);
+    assert_int_equal(segment_find(segment, 17, FIRST_ROW + 17), 17);
+    assert_int_equal(segment_find(segment, 17, FIRST_ROW + 30), 17); /* behind the count */
+    assert_int_equal(segment_find(segment, ROWS, UINT64_MAX), ROWS);
     segment_release(&segment);
 }
 
@@ -179,19 +213,22 @@ static struct segment_header header_now(void)
     return header;
 }
 
-/* Whether row i of the file has another checksum than when it was written, or none. */
+/* Whether row i of the file fails its check; and when it does not, that its checksum is the one of
+ * when it was written. */
 static bool row_is_damaged(const struct segment_record *record, size_t i)
 {
     struct segment *segment = NULL;
     uint32_t sum = 0;
-    must_ok(segment_open(folder, &params, record, true, &segment));
-    wg_err err = segment_row_sum(segment, i, &sum);
+    must_ok(open_it(record, SEGMENT_READ_ONLY, &segment));
+    wg_err err = segment_check_row(segment, i);
     must(err == WG_OK || err == WG_ECORRUPT, "%s", wg_message());
+    if (err == WG_OK) must_ok(segment_row_sum(segment, i, &sum));
+    must(err != WG_OK || sum == sums[i], "another row passes as row %zu", i);
     segment_release(&segment);
-    return err != WG_OK || sum != sums[i];
+    return err != WG_OK;
 }
 
-static void a_flipped_byte_changes_the_sum(void **state)
+static void a_flipped_byte_is_found(void **state)
 {
     (void)state;
     struct segment_record record = make_segment();
@@ -208,9 +245,10 @@ static void a_flipped_byte_changes_the_sum(void **state)
         { header.ids_offset + 32, 1 },
         { header.ids_offset + 32 + 8 + 15, 1 },
         { header.ids_offset + 32 * 10 + 2, 10 },
+        { header.ids_offset + 32 * 10 + 28, 10 }, /* the checksum itself */
         { longest, 37 },
         { longest + 4, 37 },
-        { header.strings_offset, 26 },
+        { header.strings_offset, 22 },
         { header.strings_offset + record.strings_size - 1, ROWS - 1 },
     };
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
@@ -244,8 +282,10 @@ static void an_id_that_is_none_is_corrupt(void **state)
         assert_ok(file_open(path, FILE_READ_WRITE, &file));
         assert_ok(file_write_at(&file, &slots[i], sizeof slots[i], header.ids_offset + 64));
         file_close(&file);
-        assert_ok(segment_open(folder, &params, &record, true, &segment));
+        assert_ok(open_it(&record, SEGMENT_READ_ONLY, &segment));
         assert_err(WG_ECORRUPT, "", segment_row_sum(segment, 2, &sum));
+        assert_err(WG_ECORRUPT, path, segment_check_row(segment, 2));
+        assert_int_equal(segment_id(segment, 2).type, 0);
         segment_release(&segment);
     }
 }
@@ -254,9 +294,9 @@ static void does_not_open(wg_err want, const struct segment_params *as,
                           const struct segment_record *record)
 {
     size_t before = mem_in_use();
-    for (int read_only = 0; read_only < 2; read_only++) {
+    for (int use = SEGMENT_APPEND; use <= SEGMENT_READ_ONLY; use++) {
         struct segment *segment = NULL;
-        assert_err(want, folder, segment_open(folder, as, record, read_only, &segment));
+        assert_err(want, folder, open_as(as, record, (enum segment_use)use, &segment));
         assert_null(segment);
     }
     assert_int_equal(mem_in_use(), before);
@@ -274,7 +314,7 @@ static void a_header_that_does_not_fit_is_corrupt(void **state)
     for (size_t byte = 0; byte < sizeof(struct segment_header); byte++) {
         struct segment *segment = NULL;
         flip(byte);
-        wg_err err = segment_open(folder, &params, &record, false, &segment);
+        wg_err err = open_it(&record, SEGMENT_APPEND, &segment);
         if (err != WG_ECORRUPT && err != WG_EVERSION) fail_msg("byte %zu is not checked", byte);
         flip(byte);
     }
@@ -297,11 +337,11 @@ static void features_of_later_versions_are_honoured(void **state)
     struct segment_record record = make_segment();
     struct segment *segment = NULL;
     write_features((struct features){ .ignorable = 4 });
-    assert_ok(segment_open(folder, &params, &record, false, &segment));
+    assert_ok(open_it(&record, SEGMENT_APPEND, &segment));
     segment_release(&segment);
     write_features((struct features){ .read_only = 4 });
-    assert_err(WG_EREADONLY, "0x4", segment_open(folder, &params, &record, false, &segment));
-    assert_ok(segment_open(folder, &params, &record, true, &segment));
+    assert_err(WG_EREADONLY, "0x4", open_it(&record, SEGMENT_APPEND, &segment));
+    assert_ok(open_it(&record, SEGMENT_READ_ONLY, &segment));
     segment_release(&segment);
     write_features((struct features){ .refuse = 4 });
     does_not_open(WG_EVERSION, &params, &record);
@@ -350,6 +390,24 @@ static void a_record_that_cannot_be_is_corrupt(void **state)
     does_not_open(WG_ECORRUPT, &params, &bad);
     bad.strings_size = 1ull << 40;
     does_not_open(WG_ECORRUPT, &params, &bad);
+}
+
+/* What the segment gives back when it is sealed; rows are read as before. */
+static void a_sealed_segment_holds_no_handle(void **state)
+{
+    (void)state;
+    struct segment *segment = NULL;
+    assert_ok(segment_create(folder, &params, &segment));
+    assert_ok(append(segment, 0, ROWS));
+    int fd = segment->file.fd;
+    assert_true(fcntl(fd, F_GETFD) >= 0);
+    segment_seal(segment);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    check_rows(segment, ROWS);
+    segment_seal(segment);
+    segment->doomed = true;
+    segment_release(&segment); /* by its path */
+    assert_int_not_equal(access(path, F_OK), 0);
 }
 
 static void a_doomed_file_goes_with_the_last_reference(void **state)
@@ -403,7 +461,7 @@ static void without_memory_no_file_is_left(void **state)
     for (wg_err err = WG_ENOMEM; err != WG_OK;) {
         struct segment *segment = NULL;
         mem_fail_at(++request);
-        err = segment_open(folder, &params, &record, false, &segment);
+        err = open_it(&record, SEGMENT_APPEND, &segment);
         mem_fail_at(0);
         segment_release(&segment);
         assert_true(err == WG_OK || err == WG_ENOMEM);
@@ -431,13 +489,15 @@ int main(void)
         TEST(rows_go_on_after_opening),
         TEST(a_segment_can_be_filled),
         TEST(equal_rows_have_different_sums),
-        TEST(a_flipped_byte_changes_the_sum),
+        TEST(rows_are_found_by_their_number),
+        TEST(a_flipped_byte_is_found),
         TEST(an_id_that_is_none_is_corrupt),
         TEST(a_header_that_does_not_fit_is_corrupt),
         TEST(features_of_later_versions_are_honoured),
         TEST(a_file_in_the_wrong_place_is_corrupt),
         TEST(a_truncated_file_is_corrupt),
         TEST(a_record_that_cannot_be_is_corrupt),
+        TEST(a_sealed_segment_holds_no_handle),
         TEST(a_doomed_file_goes_with_the_last_reference),
         TEST(names_are_known),
         TEST(without_memory_no_file_is_left),

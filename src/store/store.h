@@ -2,6 +2,7 @@
 /* A store: a folder with a lock, a registry of collections and a folder for each of them. Any
  * thread. */
 #include "store/collection.h"
+#include "store/registry.h"
 
 struct store;
 
@@ -9,26 +10,44 @@ struct store_params {
     struct device_set *devices;
     struct background *background;
     struct log log;
-    const char *path;
+    const char *path; /* NULL: in memory */
     bool create, read_only;
+    uint32_t commit_interval_ms, open_limit, reader_limit;
+    struct pages_report *pages; /* of the registry, as in db_params */
 };
 
 WG_CHECKED wg_err store_open(const struct store_params *params, struct store **out);
-/* Every collection was given back. */
+/* Every handle was closed. */
 void store_close(struct store **store);
 
+const char *store_path(const struct store *store);
+struct registry *store_registry(struct store *store);
+bool store_is_read_only(const struct store *store);
+/* How its tables are opened. */
+enum db_use store_tables_use(const struct store *store);
+uint32_t store_reader_limit(const struct store *store);
+
+struct store_seed {
+    struct space_record space;
+    uint64_t history;
+};
 WG_CHECKED wg_err store_create_collection(struct store *store, const char *name,
-                                          const struct space_record *space);
+                                          const struct store_seed *seed);
 WG_CHECKED wg_err store_drop_collection(struct store *store, const char *name);
+WG_CHECKED wg_err store_rename_collection(struct store *store, const char *from, const char *to);
+WG_CHECKED wg_err store_set_alias(struct store *store, const char *alias, const char *name);
+WG_CHECKED wg_err store_remove_alias(struct store *store, const char *alias);
 
-/* In byte order of the names; name holds during the call. */
-typedef bool store_visit(void *user, const char *name, uint64_t number);
-WG_CHECKED wg_err store_list(struct store *store, store_visit *visit, void *user);
+/* A collection that somebody has a handle of. Its files are open while it is used and, the most
+ * recently used ones, in between. */
+struct member;
 
-/* The same collection for all that take it; opened by the first, closed by the last. */
-WG_CHECKED wg_err store_take_collection(struct store *store, const char *name,
-                                        struct collection **out);
-void store_give_back(struct store *store, struct collection **collection);
+/* name may be an alias. The files are opened once, to see that they can be. */
+WG_CHECKED wg_err store_open_member(struct store *store, const char *name, struct member **out);
+void store_close_member(struct store *store, struct member **member);
 
-/* The folder of a collection; freed by mem_free. */
-WG_CHECKED wg_err store_collection_folder(const struct store *store, uint64_t number, char **out);
+/* The collection stays open until it is left. */
+WG_CHECKED wg_err member_enter(struct member *member, struct collection **out);
+void member_leave(struct member *member);
+/* What the collection held when it was last open. */
+uint64_t member_point_count(struct member *member);

@@ -1,9 +1,11 @@
 #include "store/verify.h"
 
 #include "base/json.h"
+#include "base/mem.h"
+#include "store/history.h"
 #include "store/id.h"
 #include "store/live.h"
-#include "store/segment_list.h"
+#include "store/pages.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -16,12 +18,17 @@ struct check {
     struct verify_report *report;
     struct db *db;
     struct db_txn txn;
-    struct segment_list list;
+    const char *folder;
+    struct collection_meta meta;
+    struct layout_source source;
+    struct layout layout;
     struct bitmap live;    /* by position */
     struct bitmap unnamed; /* by position: no point has named the row yet */
-    uint64_t sums_end;     /* rows below it have a sum */
+    uint64_t sums_end;     /* positions below it have a sum */
     uint64_t chunk_count;  /* of live rows */
     uint64_t point_count;
+    uint64_t change_count, changed_points, change_bytes;
+    uint64_t history_row, history_end; /* the rows of the list of changes */
 };
 
 void verify_problem(struct verify_report *report, const char *format, ...)
@@ -67,43 +74,41 @@ out:
     return err;
 }
 
+/* But for its checksum, which the walk has checked. */
+static wg_err check_nothing(struct check *check, struct bytes key, struct bytes value)
+{
+    (void)check, (void)key, (void)value;
+    return WG_OK;
+}
+
 static wg_err check_segment(struct check *check, struct bytes key, struct bytes value)
 {
-    return segment_list_add(&check->list, key, value);
+    return layout_load(&check->layout, &check->source, key, value);
 }
 
-static const struct segment *segment_of(const struct check *check, uint64_t row)
-{
-    for (size_t i = 0; i < check->list.count; i++) {
-        const struct segment *segment = check->list.segments[i];
-        if (row >= segment->header.first_row &&
-            row - segment->header.first_row < segment->row_count)
-            return segment;
-    }
-    return NULL;
-}
-
-static void check_row(struct check *check, uint64_t row, uint32_t sum)
+static void check_row(struct check *check, uint64_t position, uint32_t sum)
 {
     uint32_t now;
-    const struct segment *segment = segment_of(check, row);
-    if (!segment)
-        problem(check, "row %" PRIu64 " is in no segment", row);
-    else if (segment_row_sum(segment, row - segment->header.first_row, &now) != WG_OK)
+    uint64_t i;
+    const struct segment *segment = layout_at(&check->layout, position, &i)->segment;
+    if (segment_row_sum(segment, i, &now) != WG_OK)
         problem(check, "%s", wg_message());
-    else if (now != sum)
-        problem(check, "%s: row %" PRIu64 ": wrong checksum", segment->file.path, row);
+    else if (now != sum || segment_check_row(segment, i) != WG_OK)
+        problem(check, "%s: row %" PRIu64 ": wrong checksum", segment->file.path,
+                segment_row(segment, i));
 }
 
 static wg_err check_sums(struct check *check, struct bytes key, struct bytes value)
 {
-    uint64_t first = key_number(key, key.size);
+    uint64_t row = key_number(key), first, end = layout_end(&check->layout);
     size_t count = value.size / sizeof(uint32_t);
-    if (key.size != sizeof(struct row_key) || value.size % sizeof(uint32_t) != 0 ||
-        first != check->sums_end)
+    bool found = layout_find(&check->layout, row, &first);
+    if (key.size != sizeof(struct row_key) || value.size % sizeof(uint32_t) != 0 || !found ||
+        first != check->sums_end || count > end - first)
         return wg_fail(WG_ECORRUPT,
-                       "a run of row checksums begins at row %" PRIu64 ", expected row %" PRIu64,
-                       first, check->sums_end);
+                       "a run of %zu row checksums begins at row %" PRIu64
+                       ", expected it at the row of position %" PRIu64 " of %" PRIu64,
+                       count, row, check->sums_end, end);
     for (size_t i = 0; i < count; i++) {
         uint32_t sum;
         memcpy(&sum, (const char *)value.start + i * sizeof sum, sizeof sum);
@@ -115,15 +120,75 @@ static wg_err check_sums(struct check *check, struct bytes key, struct bytes val
 
 static wg_err check_live(struct check *check, struct bytes key, struct bytes value)
 {
-    uint64_t chunk = key_number(key, key.size) - check->list.commit.row_base / BITMAP_CHUNK_BITS;
-    uint64_t row_count = check->list.commit.row_end - check->list.commit.row_base;
-    if (key.size != sizeof(struct chunk_key) || chunk * BITMAP_CHUNK_BITS >= row_count)
+    wg_err err = WG_OK;
+    const struct commit_record *commit = &check->meta.commit;
+    uint64_t words[BITMAP_CHUNK_WORDS];
+    uint64_t chunk = key_number(key), row = chunk * BITMAP_CHUNK_BITS;
+    if (key.size != sizeof(struct chunk_key) || row < commit->row_base || row >= commit->row_end)
         return wg_fail(WG_ECORRUPT, "live rows of a chunk that is not there");
-    uint64_t left = row_count - chunk * BITMAP_CHUNK_BITS;
+    uint64_t left = commit->row_end - row;
     check->chunk_count++;
-    return live_decode(value, (size_t)chunk,
-                       (uint32_t)(left < BITMAP_CHUNK_BITS ? left : BITMAP_CHUNK_BITS),
-                       &check->live);
+    TRY(live_decode(value, (uint32_t)(left < BITMAP_CHUNK_BITS ? left : BITMAP_CHUNK_BITS), words));
+    TRY(layout_set_live(&check->layout, (uint32_t)chunk, words, &check->live));
+out:
+    return err;
+}
+
+/* The list goes from the horizon to the latest write without a gap, and its rows are there. */
+static wg_err check_change(struct check *check, struct bytes key, struct bytes value)
+{
+    wg_err err = WG_OK;
+    const struct commit_record *commit = &check->meta.commit;
+    struct change_reader reader;
+    uint64_t expected = commit->horizon + 1 + check->change_count, position;
+    if (key.size != sizeof(struct change_key) || change_key_sequence(key) != expected)
+        return wg_fail(WG_ECORRUPT,
+                       "the list of changes has a key of %zu bytes, %" PRIu64
+                       ", expected change %" PRIu64,
+                       key.size, change_key_sequence(key), expected);
+    check->change_count++;
+    TRY(change_check(value));
+    TRY(change_read(value, &reader));
+    if (check->change_count == 1) check->history_row = reader.record.first_row;
+    bool is_upsert = reader.record.kind == CHANGE_UPSERT;
+    check->history_end = reader.record.first_row + (is_upsert ? reader.record.count : 0);
+    check->changed_points += reader.record.count;
+    check->change_bytes += value.size;
+    for (uint32_t i = 0; is_upsert && i < reader.record.count; i++)
+        if (!layout_find(&check->layout, reader.record.first_row + i, &position))
+            TRY(wg_fail(WG_ECORRUPT, "change %" PRIu64 " names row %" PRIu64 ", which is not there",
+                        expected, reader.record.first_row + i));
+    if (expected == commit->sequence && reader.record.chain_hash != commit->chain_hash)
+        TRY(wg_fail(WG_ECORRUPT,
+                    "change %" PRIu64 " has chain hash %016" PRIx64
+                    ", the latest commit %016" PRIx64,
+                    expected, reader.record.chain_hash, commit->chain_hash));
+out:
+    return err;
+}
+
+static wg_err check_changes(struct check *check)
+{
+    const struct commit_record *commit = &check->meta.commit;
+    check->history_row = check->history_end = commit->row_end; /* of an empty list */
+    wg_err err = walk(check, TABLE_CHANGES, check_change);
+    if (err == WG_OK && commit->horizon + check->change_count != commit->sequence)
+        problem(check, "the list of changes has %" PRIu64 " changes, expected %" PRIu64,
+                check->change_count, commit->sequence - commit->horizon);
+    else if (err == WG_OK && (check->changed_points != commit->history_count ||
+                              check->change_bytes != commit->history_bytes))
+        problem(check,
+                "the list of changes has %" PRIu64 " points in %" PRIu64 " bytes, expected %" PRIu64
+                " in %" PRIu64,
+                check->changed_points, check->change_bytes, commit->history_count,
+                commit->history_bytes);
+    else if (err == WG_OK &&
+             (check->history_row != commit->history_row || check->history_end != commit->row_end))
+        problem(check,
+                "the list of changes needs rows %" PRIu64 " to %" PRIu64 ", expected %" PRIu64
+                " to %" PRIu64,
+                check->history_row, check->history_end, commit->history_row, commit->row_end);
+    return err;
 }
 
 static bool same_id(const wg_id *a, const wg_id *b)
@@ -135,10 +200,9 @@ static bool same_id(const wg_id *a, const wg_id *b)
 
 static wg_err check_point_row(struct check *check, const wg_id *id, const char *text, uint64_t row)
 {
-    uint64_t position = row - check->list.commit.row_base;
+    uint64_t position, i;
     uint32_t sum;
-    const struct segment *segment = segment_of(check, row);
-    if (row < check->list.commit.row_base || row >= check->list.commit.row_end || !segment) {
+    if (!layout_find(&check->layout, row, &position)) {
         problem(check, "point %s names row %" PRIu64 ", which is not there", text, row);
         return WG_OK;
     }
@@ -146,7 +210,7 @@ static wg_err check_point_row(struct check *check, const wg_id *id, const char *
         problem(check, "point %s names row %" PRIu64 ", which is dead", text, row);
     if (!bitmap_get(&check->unnamed, position))
         problem(check, "point %s names row %" PRIu64 ", as another point does", text, row);
-    uint64_t i = row - segment->header.first_row;
+    const struct segment *segment = layout_at(&check->layout, position, &i)->segment;
     wg_id stored = { 0 };
     if (segment_row_sum(segment, i, &sum) == WG_OK) stored = segment_id(segment, i);
     if (!same_id(&stored, id))
@@ -177,9 +241,9 @@ static wg_err check_point(struct check *check, struct bytes key, struct bytes va
     id_format(&id, text, sizeof text);
     err = point_read(value, &point);
     if (err != WG_OK) return wg_fail(err, "point %s: %s", text, wg_message());
-    if (point.head.version == 0 || point.head.version > check->list.commit.sequence)
+    if (point.head.version == 0 || point.head.version > check->meta.commit.sequence)
         problem(check, "point %s has version %" PRIu64 "; the latest commit is %" PRIu64, text,
-                point.head.version, check->list.commit.sequence);
+                point.head.version, check->meta.commit.sequence);
     TRY(check_point_row(check, &id, text, point.rows.first_row));
     TRY(check_payload(check, text, &point));
 out:
@@ -189,27 +253,27 @@ out:
 /* Every live row is some point's. */
 static void check_unnamed(struct check *check)
 {
-    uint64_t row_base = check->list.commit.row_base;
-    uint64_t row_count = check->list.commit.row_end - row_base;
-    for (uint64_t p = 0; p < row_count; p++)
+    uint64_t end = layout_end(&check->layout);
+    for (uint64_t p = 0; p < end; p++)
         if (bitmap_get(&check->live, p) && bitmap_get(&check->unnamed, p))
-            problem(check, "row %" PRIu64 " is live, and no point names it", row_base + p);
+            problem(check, "row %" PRIu64 " is live, and no point names it",
+                    layout_row(&check->layout, p));
 }
 
 static wg_err check_rows_and_points(struct check *check)
 {
     wg_err err = WG_OK;
-    const struct commit_record *commit = &check->list.commit;
-    uint64_t row_count = commit->row_end - commit->row_base;
-    check->sums_end = commit->row_base;
-    TRY(bitmap_resize(&check->live, row_count));
-    TRY(bitmap_resize(&check->unnamed, row_count));
+    const struct commit_record *commit = &check->meta.commit;
+    uint64_t end = layout_end(&check->layout);
+    TRY(bitmap_resize(&check->live, end));
+    TRY(bitmap_resize(&check->unnamed, end));
     TRY(walk(check, TABLE_SUMS, check_sums));
-    if (check->sums_end != commit->row_end)
-        problem(check, "row checksums end at row %" PRIu64 ", expected row %" PRIu64,
-                check->sums_end, commit->row_end);
+    if (check->sums_end != end)
+        problem(check, "row checksums end at position %" PRIu64 ", expected %" PRIu64,
+                check->sums_end, end);
     TRY(walk(check, TABLE_LIVE, check_live));
-    uint64_t chunk_count = (row_count + BITMAP_CHUNK_BITS - 1) / BITMAP_CHUNK_BITS;
+    uint64_t chunk_count =
+        (commit->row_end - commit->row_base + BITMAP_CHUNK_BITS - 1) / BITMAP_CHUNK_BITS;
     if (check->chunk_count != chunk_count)
         problem(check, "%" PRIu64 " chunks of live rows, expected %" PRIu64, check->chunk_count,
                 chunk_count);
@@ -218,40 +282,66 @@ static wg_err check_rows_and_points(struct check *check)
     if (check->point_count != commit->point_count)
         problem(check, "%" PRIu64 " points, expected %" PRIu64, check->point_count,
                 commit->point_count);
+    TRY(check_changes(check));
 out:
     return err;
 }
 
 static wg_err check_tables(struct check *check)
 {
-    wg_err err = walk(check, TABLE_SEGMENTS, check_segment);
+    uint64_t before = check->report->problem_count;
+    check->source = (struct layout_source){
+        .folder = check->folder,
+        .db = check->db,
+        .commit = &check->meta.commit,
+        .dim = check->meta.space.dim,
+        .read_only = true,
+    };
+    wg_err err = walk(check, TABLE_META, check_nothing);
+    if (err == WG_OK) err = walk(check, TABLE_SPACES, check_nothing);
+    if (err == WG_OK) err = walk(check, TABLE_SEGMENTS, check_segment);
     if (err != WG_OK) return err;
-    if (segment_list_end(&check->list) == check->list.commit.row_end)
-        return check_rows_and_points(check);
-    problem(check,
-            "the segments end at row %" PRIu64 ", expected row %" PRIu64
-            "; what is in them was not checked",
-            segment_list_end(&check->list), check->list.commit.row_end);
+    bool none = check->layout.count == 0 && check->meta.commit.point_count > 0;
+    if (check->report->problem_count == before && !none) return check_rows_and_points(check);
+    problem(check, "a segment is missing or damaged; what is in the others was not checked");
     return WG_OK;
 }
 
-wg_err verify_collection(const char *name, const char *folder, struct verify_report *report)
+static void tell_page(void *user, const char *text)
 {
-    struct check check = { .name = name,
-                           .report = report,
-                           .list = { .folder = folder, .read_only = true } };
-    wg_err err = collection_db_open(folder, true, &check.db);
+    problem(user, "tables: %s", text);
+}
+
+wg_err verify_collection(const char *name, const struct verify_place *place,
+                         struct verify_report *report)
+{
+    struct check check = { .name = name, .report = report, .folder = place->folder };
+    struct pages_report pages = { .problem = tell_page, .user = &check };
+    struct tables_place tables = { place->folder, place->use, place->reader_limit, &pages };
+    wg_err err = collection_tables_open(&tables, &check.db);
     if (err == WG_OK) err = db_read_begin(check.db, &check.txn);
-    if (err == WG_OK)
-        err = collection_read_meta(&check.txn, folder, true, &check.list.commit, &check.list.space);
+    if (err == WG_OK) err = collection_read_meta(&check.txn, place->folder, true, &check.meta);
     if (err == WG_OK)
         err = check_tables(&check);
-    else if (err != WG_ENOMEM)
-        problem(&check, "%s", wg_message()), err = WG_OK;
+    else if (err != WG_ENOMEM) {
+        if (pages.problem_count == 0) problem(&check, "%s", wg_message());
+        err = WG_OK;
+    }
     db_abort(&check.txn);
     db_close(&check.db);
-    segment_list_fini(&check.list);
+    layout_fini(&check.layout);
     bitmap_fini(&check.live);
     bitmap_fini(&check.unnamed);
+    return err;
+}
+
+wg_err store_verify_collection(struct store *store, const char *name, uint64_t number,
+                               struct verify_report *report)
+{
+    char *folder = NULL;
+    wg_err err = registry_folder(store_path(store), number, &folder);
+    struct verify_place place = { folder, store_tables_use(store), store_reader_limit(store) };
+    if (err == WG_OK) err = verify_collection(name, &place, report);
+    mem_free(&folder);
     return err;
 }

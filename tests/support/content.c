@@ -1,5 +1,6 @@
 #include "support/content.h"
 
+#include "base/checksum.h"
 #include "support/check.h"
 
 #include <stdio.h>
@@ -7,9 +8,7 @@
 
 static uint64_t mix(uint64_t hash, const void *bytes, size_t size)
 {
-    const unsigned char *at = bytes;
-    for (size_t i = 0; i < size; i++) hash = (hash ^ at[i]) * 0x100000001b3u; /* FNV-1a */
-    return hash;
+    return checksum64(bytes, size, hash);
 }
 
 static uint64_t mix_number(uint64_t hash, uint64_t number)
@@ -34,10 +33,9 @@ uint64_t content_fingerprint(wg_collection *collection)
     wg_collection_info info;
     wg_collection_info_init(&info);
     must_ok(wg_collection_info_get(collection, &info));
-    uint64_t hash = mix_number(0xcbf29ce484222325u, info.dim), seen = 0;
+    uint64_t hash = mix_number(0, info.dim), seen = 0;
     hash = mix_number(mix_number(hash, info.metric), info.count);
     hash = mix_number(mix_number(hash, info.sequence), info.chain_hash);
-    hash = mix_number(hash, info.row_count);
     wg_points *page = NULL;
     for (size_t count = PAGE; count == PAGE;) {
         wg_points *next = NULL;

@@ -18,12 +18,13 @@ wg_err file_open(const char *path, enum file_mode mode, struct file *out)
         [FILE_READ] = O_RDONLY,
         [FILE_READ_WRITE] = O_RDWR,
         [FILE_CREATE] = O_RDWR | O_CREAT | O_TRUNC,
+        [FILE_KEEP] = O_RDWR | O_CREAT,
     };
     wg_err err = WG_OK;
     struct file file = { .fd = -1 };
     TRY(path_join(path, "", &file.path));
     file.fd = open(path, flags[mode] | O_CLOEXEC, 0666);
-    if (file.fd < 0) TRY(posix_fail(path, mode == FILE_CREATE ? "create" : "open"));
+    if (file.fd < 0) TRY(posix_fail(path, mode >= FILE_CREATE ? "create" : "open"));
     *out = file;
     file.path = NULL; /* moved */
 out:
@@ -33,9 +34,15 @@ out:
 
 void file_close(struct file *file)
 {
-    if (!file->path) return;
-    close(file->fd);
+    file_release(file);
     mem_free(&file->path);
+}
+
+void file_release(struct file *file)
+{
+    if (!file->path || file->fd < 0) return;
+    close(file->fd);
+    file->fd = -1;
 }
 
 wg_err file_read_at(const struct file *file, void *bytes, size_t size, uint64_t offset)
@@ -107,9 +114,9 @@ wg_err file_lock(const struct file *file, bool exclusive)
     return posix_fail(file->path, "lock");
 }
 
-wg_err file_map(const struct file *file, size_t size, const void **out)
+wg_err file_map(const struct file *file, uint64_t offset, size_t size, const void **out)
 {
-    void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, file->fd, 0);
+    void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, file->fd, (off_t)offset);
     if (map == MAP_FAILED) return posix_fail(file->path, "map");
     *out = map;
     return WG_OK;

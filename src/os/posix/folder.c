@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -41,6 +42,49 @@ bool folder_exists(const char *path)
 {
     struct stat status;
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+bool file_exists(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && !S_ISDIR(status.st_mode);
+}
+
+wg_err file_identify(const char *path, struct file_identity *out)
+{
+    struct stat status;
+    if (stat(path, &status) != 0) return posix_fail(path, "look at");
+    *out = (struct file_identity){ status.st_dev, status.st_ino };
+    return WG_OK;
+}
+
+wg_err file_link(const char *from, const char *to)
+{
+    return link(from, to) == 0 ? WG_OK : posix_fail(to, "link");
+}
+
+wg_err file_rename(const char *from, const char *to)
+{
+    return rename(from, to) == 0 ? WG_OK : posix_fail(to, "rename a file to");
+}
+
+const char *folder_of_temporary(void)
+{
+    return folder_writable("/dev/shm") ? "/dev/shm" : P_tmpdir;
+}
+
+wg_err folder_create_temporary(const char *prefix, char **out)
+{
+    wg_err err = WG_OK;
+    char name[64], *path = NULL;
+    snprintf(name, sizeof name, "%sXXXXXX", prefix);
+    TRY(path_join(folder_of_temporary(), name, &path));
+    if (!mkdtemp(path)) TRY(posix_fail(path, "make the folder"));
+    *out = path;
+    path = NULL; /* moved */
+out:
+    mem_free(&path);
+    return err;
 }
 
 bool folder_writable(const char *path)
@@ -130,4 +174,19 @@ wg_err disk_free_bytes(const char *path, uint64_t *out)
     if (statvfs(path, &status) != 0) return posix_fail(path, "look at the disk of");
     *out = (uint64_t)status.f_bavail * status.f_frsize;
     return WG_OK;
+}
+
+static bool note_any(void *user, const char *name)
+{
+    (void)name;
+    *(bool *)user = true;
+    return false;
+}
+
+bool folder_free(const char *path)
+{
+    struct stat status;
+    bool any = false;
+    if (lstat(path, &status) != 0) return errno == ENOENT;
+    return S_ISDIR(status.st_mode) && folder_list(path, note_any, &any) == WG_OK && !any;
 }

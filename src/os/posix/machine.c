@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* CPU_COUNT */
 #include "os/machine.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
@@ -13,6 +14,13 @@ uint64_t clock_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void wait_ms(uint32_t ms)
+{
+    struct timespec left = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+    while (nanosleep(&left, &left) != 0 && errno == EINTR) {
+    }
 }
 
 uint32_t process_id(void)

@@ -4,8 +4,10 @@
 #include "base/mem.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 static void must(int error)
 {
@@ -35,7 +37,11 @@ void mutex_unlock(struct mutex *mutex)
 
 void condition_init(struct condition *condition)
 {
-    must(pthread_cond_init(&condition->handle, NULL));
+    pthread_condattr_t attributes;
+    must(pthread_condattr_init(&attributes));
+    must(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC));
+    must(pthread_cond_init(&condition->handle, &attributes));
+    must(pthread_condattr_destroy(&attributes));
 }
 
 void condition_fini(struct condition *condition)
@@ -46,6 +52,16 @@ void condition_fini(struct condition *condition)
 void condition_wait(struct condition *condition, struct mutex *locked)
 {
     must(pthread_cond_wait(&condition->handle, &locked->handle));
+}
+
+void condition_wait_until(struct condition *condition, struct mutex *locked, uint64_t time_ns)
+{
+    struct timespec time = {
+        .tv_sec = (time_t)(time_ns / 1000000000),
+        .tv_nsec = (long)(time_ns % 1000000000),
+    };
+    int error = pthread_cond_timedwait(&condition->handle, &locked->handle, &time);
+    must(error == ETIMEDOUT ? 0 : error);
 }
 
 void condition_signal(struct condition *condition)

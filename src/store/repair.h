@@ -1,0 +1,17 @@
+#pragma once
+/* Saving what can be proven right of a damaged store: read through store/pages.h, which trusts
+ * nothing, every value by its checksum, every row by the one that the tables keep, every point by
+ * its row's id and live bit. The damaged store is not changed. */
+#include "store/store.h"
+#include "waggle/maintain.h"
+
+struct repair {
+    const char *path;
+    struct store *salvage; /* new and empty; NULL: nothing is copied */
+    wg_problem_fn *note;   /* may be NULL */
+    void *user;
+    wg_repair_report report; /* out */
+};
+
+/* No process writes the damaged store. */
+WG_CHECKED wg_err repair_store(struct repair *repair);
