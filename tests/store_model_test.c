@@ -1,6 +1,7 @@
-/* Random writes, reads, searches and reopenings of a collection against a model in memory. Two
- * stores get the same writes, one of them reopened in between: their histories' hashes are equal at
- * the end. WAGGLE_SEED and WAGGLE_OPS (120 for each metric) repeat and lengthen it. */
+/* Random writes, reads, searches, reopenings and compactions of a collection against a model in
+ * memory; now and then it moves into a copy restored from a snapshot. A second store gets the same
+ * writes or, every other time, follows by the list of changes, and begins again from a snapshot when
+ * that does not go back far enough. Their histories' hashes are equal at the end. WAGGLE_SEED and WAGGLE_OPS (120 for each metric) repeat and lengthen it. */
 #include "support/check.h"
 #include "support/content.h"
 #include "support/model.h"
@@ -23,7 +24,8 @@ static struct prng prng;
 static struct model model;
 static uint64_t versions[MODEL_IDS]; /* of each point: the sequence after its last write */
 static char why[MODEL_WHY_SIZE];
-static size_t reads, searches;
+static size_t reads, searches, moves, changes_applied, too_late;
+static bool follows; /* the second store, by the list of changes */
 
 static void subject_open(struct subject *s)
 {
@@ -45,6 +47,7 @@ static void subject_create(struct subject *s)
     wg_collection_params_init(&params);
     params.dim = MODEL_DIM;
     params.metric = model.metric;
+    params.history = 40;
     snprintf(s->path, sizeof s->path, "%s/s", scratch_create());
     assert_ok(wg_store_open(contexts[0], s->path, NULL, &s->store));
     assert_ok(wg_collection_create(s->store, "model", &params));
@@ -65,7 +68,7 @@ static void write_both(struct subject *subjects)
     struct model_op op;
     model_op_make(&prng, 1 + test_below(&prng, 40), &op);
     size_t expected = op.kind == OP_UPSERT ? 0 : model_touches(&model, &op);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < (follows ? 1 : 2); i++) {
         size_t touched;
         assert_ok(model_op_run(&op, subjects[i].collection, &touched));
         assert_int_equal(touched, expected);
@@ -127,11 +130,50 @@ static void reopen(struct subject *s)
     subject_open(s);
 }
 
+/* to becomes what a snapshot of from says. */
+static void move(struct subject *from, struct subject *to)
+{
+    char snapshot[SCRATCH_PATH_SIZE + 8], path[SCRATCH_PATH_SIZE + 8];
+    snprintf(snapshot, sizeof snapshot, "%s/s", scratch_create());
+    snprintf(path, sizeof path, "%s/s", scratch_create());
+    assert_ok(wg_store_snapshot(from->store, snapshot));
+    assert_ok(wg_store_restore(contexts[0], snapshot, path));
+    subject_close(to);
+    scratch_remove(to->path);
+    memcpy(to->path, path, sizeof path);
+    subject_open(to);
+    scratch_remove(snapshot);
+    moves++;
+}
+
+/* The second store comes to where the first one is. */
+static void follow(struct subject *subjects)
+{
+    wg_changes *changes = NULL;
+    for (uint64_t at; (at = info_of(&subjects[1]).sequence) < info_of(&subjects[0]).sequence;) {
+        size_t limit = 1 + test_below(&prng, 5);
+        wg_err err = wg_collection_changes(subjects[0].collection, at, limit, &changes);
+        if (err == WG_EGONE) {
+            move(&subjects[0], &subjects[1]);
+            too_late++;
+            continue;
+        }
+        assert_ok(err);
+        for (size_t i = 0; i < wg_changes_count(changes); i++, changes_applied++)
+            assert_ok(wg_collection_apply(subjects[1].collection, wg_changes_at(changes, i)));
+        wg_changes_destroy(&changes);
+    }
+}
+
 static void play(struct subject *subjects, uint64_t op_count)
 {
     for (uint64_t i = 0; i < op_count; i++) {
         write_both(subjects);
         if (prng_next(&prng) % 12 == 0) reopen(&subjects[0]);
+        if (prng_next(&prng) % 16 == 0)
+            assert_ok(wg_collection_compact(subjects[0].collection, NULL));
+        if (prng_next(&prng) % 40 == 0) move(&subjects[0], &subjects[0]);
+        if (follows && (i % 2 || prng_next(&prng) % 3 == 0)) follow(subjects);
         read_some(&subjects[0]);
         scroll_some(&subjects[0]);
         search_some(&subjects[i % 2]);
@@ -147,9 +189,11 @@ static void test_against_the_model(void **state)
         struct subject subjects[2];
         memset(&model, 0, sizeof model);
         model.metric = (wg_metric)metric;
+        follows = metric % 2;
         subject_create(&subjects[0]);
         subject_create(&subjects[1]);
         play(subjects, op_count);
+        follow(subjects);
         assert_int_equal(info_of(&subjects[0]).chain_hash, info_of(&subjects[1]).chain_hash);
         assert_int_equal(info_of(&subjects[0]).sequence, info_of(&subjects[1]).sequence);
         assert_true(info_of(&subjects[0]).row_count <= model.row_count); /* clear may drop rows */
@@ -161,7 +205,9 @@ static void test_against_the_model(void **state)
         }
         printf("%s: %" PRIu64 " writes\n", wg_metric_name(model.metric), op_count);
     }
-    printf("%zu points read and %zu searches equal to the model's\n", reads, searches);
+    printf("%zu points read and %zu searches equal to the model's; restored %zu times, %zu changes "
+           "applied, %zu times too late for that\n",
+           reads, searches, moves, changes_applied, too_late);
 }
 
 /* Different histories have different hashes: what the test above compares is worth comparing. */
