@@ -134,8 +134,10 @@ static void reopen(struct subject *s)
 static void move(struct subject *from, struct subject *to)
 {
     char snapshot[SCRATCH_PATH_SIZE + 8], path[SCRATCH_PATH_SIZE + 8];
-    snprintf(snapshot, sizeof snapshot, "%s/s", scratch_create());
-    snprintf(path, sizeof path, "%s/s", scratch_create());
+    static const char *folder;
+    if (!folder) folder = scratch_create();
+    snprintf(snapshot, sizeof snapshot, "%s/snapshot", folder);
+    snprintf(path, sizeof path, "%s/%zu", folder, moves);
     assert_ok(wg_store_snapshot(from->store, snapshot));
     assert_ok(wg_store_restore(contexts[0], snapshot, path));
     subject_close(to);
