@@ -1,7 +1,8 @@
 /* Random writes, reads, searches, reopenings and compactions of a collection against a model in
  * memory; now and then it moves into a copy restored from a snapshot. A second store gets the same
- * writes or, every other time, follows by the list of changes, and begins again from a snapshot when
- * that does not go back far enough. Their histories' hashes are equal at the end. WAGGLE_SEED and WAGGLE_OPS (120 for each metric) repeat and lengthen it. */
+ * writes or, every other time, follows by the list of changes, and begins again from a snapshot
+ * when that does not go back far enough. Their histories' hashes are equal at the end. WAGGLE_SEED
+ * and WAGGLE_OPS (120 for each metric) repeat and lengthen it. */
 #include "support/check.h"
 #include "support/content.h"
 #include "support/model.h"

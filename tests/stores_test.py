@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Stores of every released format open, verify, and hold what they held: tests/stores/*.tar.xz, each
-with a .json of what is in it.
+"""Stores of every released format open, verify, and hold what they held: tests/stores/*.tar.xz,
+each with a .json of what is in it.
 
 stores_test.py --write NAME makes such a pair with the binary that WAGGLE names. It is done once for
 a format; what is there is never made again.

@@ -22,7 +22,7 @@ typedef struct wg_store_params {
      * next commit, begun at most so many milliseconds later, and a crash before that loses it. A
      * write that fails then is returned by the next write and by wg_collection_flush. */
     uint32_t commit_interval_ms;
-    uint32_t open_limit; /* collections with files open at once; default 128; at least 1 */
+    uint32_t open_limit; /* collections with files open at once; default 64; at least 1 */
     uint32_t reader_limit; /* transactions that read one collection at once, over all processes;
                               what the first to open it says holds; default 1022; at least 1 */
 } wg_store_params;

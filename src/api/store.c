@@ -8,7 +8,7 @@ void wg_store_params_init_sized(wg_store_params *params, size_t size)
 {
     static const wg_store_params defaults = {
         .create = true,
-        .open_limit = 128,
+        .open_limit = 64,
         .reader_limit = 1022,
     };
     params_fill(params, size, &defaults, sizeof defaults);

@@ -168,26 +168,45 @@ static wg_err open_file(struct store *store, const struct store_params *params)
     return path_join(params->path, "", &store->path);
 }
 
-static wg_err open_place(struct store *store, const struct store_params *params)
+/* Another process may take a folder for a dead one's, and sweep it, until it is locked. */
+static wg_err open_in_memory(struct store *store)
 {
     wg_err err = WG_OK;
-    bool is_new = true;
-    if (params->path && file_exists(params->path)) return open_file(store, params);
-    store->in_memory = !params->path;
-    if (store->in_memory) {
-        TRY(folder_list(folder_of_temporary(), sweep_memory, NULL));
+    enum { TRIES = 100 };
+    TRY(folder_list(folder_of_temporary(), sweep_memory, NULL));
+    for (int i = 0; i < TRIES; i++) {
         TRY(folder_create_temporary(memory_prefix, &store->path));
-    } else {
-        TRY(path_join(params->path, "", &store->path));
-        TRY(find_or_make(params, &is_new));
-        if (!params->read_only && !folder_writable(params->path))
-            TRY(wg_fail(WG_EREADONLY, "%s: cannot be written; open it for reading only",
-                        params->path));
+        err = store_lock(store->path, true, STORE_WRITE, &store->lock);
+        if (err == WG_OK && folder_exists(store->path)) return WG_OK;
+        if (err != WG_OK && err != WG_ENOTFOUND && err != WG_EBUSY) goto out;
+        store_unlock(&store->lock);
+        mem_free(&store->path);
+        err = wg_fail(WG_EBUSY, "%s: other processes remove what is made there",
+                      folder_of_temporary());
     }
+out:
+    return err;
+}
+
+static wg_err open_folder(struct store *store, const struct store_params *params)
+{
+    wg_err err = WG_OK;
+    bool is_new;
+    TRY(path_join(params->path, "", &store->path));
+    TRY(find_or_make(params, &is_new));
+    if (!params->read_only && !folder_writable(params->path))
+        TRY(wg_fail(WG_EREADONLY, "%s: cannot be written; open it for reading only", params->path));
     TRY(store_lock(store->path, is_new, params->read_only ? STORE_READ : STORE_WRITE,
                    &store->lock));
 out:
     return err;
+}
+
+static wg_err open_place(struct store *store, const struct store_params *params)
+{
+    store->in_memory = !params->path;
+    if (store->in_memory) return open_in_memory(store);
+    return file_exists(params->path) ? open_file(store, params) : open_folder(store, params);
 }
 
 enum db_use store_tables_use(const struct store *store)
