@@ -134,7 +134,8 @@ static uint64_t new_capacity(const struct commit *commit, uint64_t rows_to_come)
 {
     const struct placed *last = last_placed(&commit->layout);
     uint64_t row_size = commit->collection->space.dim * sizeof(float) + sizeof(struct id_slot);
-    uint64_t bytes = last ? 2 * last->segment->header.capacity * row_size : segment_bytes_min;
+    uint64_t bytes = last ? 2 * last->segment->header.capacity * row_size : 0;
+    if (bytes < segment_bytes_min) bytes = segment_bytes_min; /* a packed one may be tiny */
     if (bytes < rows_to_come * row_size) bytes = rows_to_come * row_size;
     if (bytes > SEGMENT_BYTES_MAX) bytes = SEGMENT_BYTES_MAX;
     uint64_t capacity = (bytes + row_size - 1) / row_size;
