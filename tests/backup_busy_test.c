@@ -124,7 +124,7 @@ static void test_threads_go_on(void **state)
     for (size_t i = 0; i < SNAPSHOTS; i++) {
         char name[16];
         snprintf(name, sizeof name, "copy%zu", i);
-        assert_ok(wg_store_snapshot(busy_store, at(name)));
+        must_ok(wg_store_snapshot(busy_store, at(name)));
         usleep(20000);
     }
     stop = true;
@@ -143,13 +143,13 @@ static void test_threads_go_on(void **state)
     assert_true(last > first);
 }
 
-static void write_in_child(uint64_t seed, int ready)
+static void write_in_child(uint64_t seed, struct child *parent)
 {
     struct run run;
     busy_store = copies_open(at("s"), false);
     wg_collection *c = copies_open_collection(busy_store, "c");
     run_begin(seed, &run);
-    copies_ready(ready);
+    child_say(parent, 'r');
     for (size_t i = 0;; i++) {
         run_next(&run, c);
         if (i % 8 == 0) must_ok(wg_collection_compact(c, NULL));
@@ -180,12 +180,12 @@ static void *grow_tables(void *user)
     return NULL;
 }
 
-static void grow_in_child(uint64_t unused, int ready)
+static void grow_in_child(uint64_t unused, struct child *parent)
 {
     (void)unused;
     busy_store = copies_open(at("s"), false);
     wg_collection *big = copies_open_collection(busy_store, "big");
-    copies_ready(ready);
+    child_say(parent, 'r');
     grow_tables(big);
     for (;;) pause();
 }
@@ -197,17 +197,18 @@ static void test_another_process_goes_on_writing(void **state)
     wg_store *store = copies_open(at("s"), false);
     copies_create(store, "c", MODEL_DIM);
     wg_store_close(&store);
-    int child = copies_start(write_in_child, seed);
+    struct child child;
+    copies_start(&child, write_in_child, seed);
     store = copies_open(at("s"), true);
     for (size_t i = 0; i < SNAPSHOTS; i++) {
         char name[16];
         snprintf(name, sizeof name, "copy%zu", i);
-        assert_ok(wg_store_snapshot(store, at(name)));
+        must_ok(wg_store_snapshot(store, at(name)));
         uint64_t sequence = copies_check(at(name), seed);
         assert_true(sequence >= last);
         last = sequence;
     }
-    copies_kill(child);
+    child_kill(&child);
     wg_store_close(&store);
     printf("snapshots up to write %" PRIu64 " of another process\n", last);
     assert_true(last > 0);
@@ -229,11 +230,12 @@ static void test_another_process_grows_the_map(void **state)
     wg_store *store = copies_open(at("s"), false);
     copies_create(store, "big", 2);
     wg_store_close(&store);
-    int child = copies_start(grow_in_child, 0);
+    struct child child;
+    copies_start(&child, grow_in_child, 0);
     store = copies_open(at("s"), true);
     uint64_t count = 0;
     while (count < GROWN_POINTS) {
-        assert_ok(wg_store_snapshot(store, at("copy")));
+        must_ok(wg_store_snapshot(store, at("copy")));
         assert_int_equal(content_problems(copies_context(), at("copy")), 0);
         wg_store *copy = copies_open(at("copy"), true);
         wg_collection *big = copies_open_collection(copy, "big");
@@ -242,7 +244,7 @@ static void test_another_process_grows_the_map(void **state)
         wg_store_close(&copy);
         scratch_remove(at("copy"));
     }
-    copies_kill(child);
+    child_kill(&child);
     wg_store_close(&store);
 }
 
@@ -255,7 +257,7 @@ static void test_the_map_grows_meanwhile(void **state)
     pthread_t thread;
     start(&thread, grow_tables, big);
     for (size_t i = 0; i < 30; i++) {
-        assert_ok(wg_store_snapshot(busy_store, at("copy")));
+        must_ok(wg_store_snapshot(busy_store, at("copy")));
         assert_int_equal(content_problems(copies_context(), at("copy")), 0);
         scratch_remove(at("copy"));
     }

@@ -344,12 +344,12 @@ static void arguments_are_checked(void **state)
     wg_id id;
     wg_id_from_number(1, &id);
     wg_change good = {
-        .dim = MODEL_DIM,
-        .metric = WG_EUCLIDEAN,
         .size = sizeof good,
         .kind = WG_CHANGE_UPSERT,
         .epoch = 1,
         .sequence = 2,
+        .dim = MODEL_DIM,
+        .metric = WG_EUCLIDEAN,
         .count = 1,
         .ids = &id,
         .vectors = vector,
@@ -360,6 +360,14 @@ static void arguments_are_checked(void **state)
     refused(&s, &bad, WG_EINVAL, "kind");
     bad.kind = (wg_change_kind)5;
     refused(&s, &bad, WG_EINVAL, "kind");
+    bad = good;
+    bad.dim++;
+    refused(&s, &bad, WG_EDIM, "dimensions");
+    bad = good;
+    bad.metric = WG_DOT;
+    refused(&s, &bad, WG_ECONFLICT, "metric");
+    bad.metric = (wg_metric)77;
+    refused(&s, &bad, WG_EINVAL, "77");
     bad = good;
     bad.payloads = &payload;
     refused(&s, &bad, WG_EINVAL, "payload 0");

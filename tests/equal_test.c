@@ -256,13 +256,13 @@ static void test_damage(void **state)
     assert_int_equal(found, 77);
 }
 
-static void write_on(uint64_t seed, int ready)
+static void write_on(uint64_t seed, struct child *parent)
 {
     struct run run;
     wg_store *store = copies_open(at("s"), false);
     wg_collection *c = copies_open_collection(store, "c");
     run_begin(seed, &run);
-    copies_ready(ready);
+    child_say(parent, 'r');
     for (;;) {
         run_next(&run, c);
         if (run.sequence % 8 == 0) must_ok(wg_collection_compact(c, NULL));
@@ -277,7 +277,8 @@ static void test_beside_a_writer(void **state)
     copies_create(store, "c", MODEL_DIM);
     assert_ok(wg_store_snapshot(store, at("copy")));
     wg_store_close(&store);
-    int child = copies_start(write_on, test_seed());
+    struct child child;
+    copies_start(&child, write_on, test_seed());
     static struct told told;
     for (size_t i = 0; i < 30; i++) {
         uint64_t found;
@@ -294,7 +295,7 @@ static void test_beside_a_writer(void **state)
         must(found == points + others, "%" PRIu64 " points, %" PRIu64 " differences", points,
              found);
     }
-    copies_kill(child);
+    child_kill(&child);
 }
 
 static void test_every_allocation(void **state)

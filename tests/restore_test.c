@@ -42,13 +42,13 @@ static void test_a_restored_store(void **state)
     copies_check(at("copy"), 1);
 }
 
-static void write_on(uint64_t seed, int ready)
+static void write_on(uint64_t seed, struct child *parent)
 {
     struct run run;
     wg_store *store = copies_open(at("s"), false);
     wg_collection *c = copies_open_collection(store, "c");
     run_begin(seed, &run);
-    copies_ready(ready);
+    child_say(parent, 'r');
     for (;;) run_next(&run, c);
 }
 
@@ -60,11 +60,12 @@ static void test_a_store_being_written(void **state)
     wg_store *store = copies_open(at("s"), false);
     copies_create(store, "c", MODEL_DIM);
     wg_store_close(&store);
-    int child = copies_start(write_on, 2);
-    snprintf(pid, sizeof pid, "process %d", child);
+    struct child child;
+    copies_start(&child, write_on, 2);
+    snprintf(pid, sizeof pid, "process %d", (int)child.pid);
     assert_err(WG_EBUSY, pid, restore("s", "restored"));
     assert_false(copies_exist(at("restored")));
-    copies_kill(child);
+    child_kill(&child);
     assert_ok(restore("s", "restored"));
     assert_int_equal(copies_check(at("restored"), 2), copies_check(at("s"), 2));
 }

@@ -27,7 +27,8 @@ WG_API WG_CHECKED wg_err wg_store_equal(wg_context *context, const char *path_a,
 /* Copies the store into path, an empty folder or a new one, while it is written and searched: each
  * collection as one of its commits left it. The copy is a store. Segments that are not written any
  * more are linked where the disk can do that, so a copy beside the store takes little room; writing
- * to the copy never changes the original. After an error there is nothing at path.
+ * to the copy never changes the original. After an error there is nothing at path, unless the
+ * message says that this is unknown.
  * WG_EINVAL (path is not empty), WG_ENOSPC, WG_EIO, WG_ENOMEM. */
 WG_API WG_CHECKED wg_err wg_store_snapshot(wg_store *store, const char *path);
 

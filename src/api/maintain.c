@@ -37,7 +37,7 @@ wg_err wg_store_verify(wg_context *context, const char *path, const char *collec
                        wg_problem_fn *report, void *user, uint64_t *problem_count)
 {
     wg_err err = WG_OK;
-    struct verification v = { .report = { report, user, 0 } };
+    struct verification v = { .report = { .problem = report, .user = user } };
     err = open_to_read(context, path, &v.store);
     if (err == WG_ECORRUPT) {
         verify_problem(&v.report, "%s", wg_message());

@@ -46,7 +46,8 @@ wg_err commit_begin(struct collection *c, struct commit *out)
         return wg_fail(WG_EREADONLY, "%s: open for reading only", c->folder);
     if (c->broken)
         return wg_fail(WG_EREADONLY,
-                       "%s: a sync failed; nothing more is written until the store is reopened",
+                       "%s: a sync or commit failed; nothing more is written until the store is "
+                       "reopened",
                        c->folder);
     commit.record = commit.base->commit;
     const struct segment *open = open_segment(&commit.base->layout, commit.record.row_end);

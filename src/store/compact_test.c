@@ -432,7 +432,7 @@ struct writer {
     struct collection *collection;
     uint64_t first; /* of its points */
     atomic_bool *end;
-    size_t writes;
+    atomic_size_t writes;
 };
 
 enum { WRITERS = 3, OWN = 100 };

@@ -257,30 +257,46 @@ void db_close(struct db **db)
     mem_free(db);
 }
 
-/* Held for reading while a transaction reads; a writing one needs no lock, for the map is grown by
- * the thread that writes. */
-static wg_err begin(struct db *db, bool writing, struct db_txn *out)
+static wg_err begin_reading(struct db *db, struct db_txn *out)
 {
     MDB_txn *handle;
-    if (db->archive && writing)
-        return wg_fail(WG_EREADONLY, "%s: an exported file cannot be written", db->path);
-    if (db->archive) { /* it does not change: there is nothing to hold */
-        *out = (struct db_txn){ .db = db };
-        return WG_OK;
-    }
-    rwlock_read(&db->map);
+    rwlock_read(&db->map); /* until its end */
     bool dead = db->dead;
-    int result = dead ? 0 : begin_handle(db, writing ? 0 : MDB_RDONLY, &handle);
+    int result = dead ? 0 : begin_handle(db, MDB_RDONLY, &handle);
     if (result == MDB_MAP_RESIZED) {
         rwlock_unlock(&db->map);
         result = adopt_size(db);
         rwlock_read(&db->map);
-        if (result == 0) result = begin_handle(db, writing ? 0 : MDB_RDONLY, &handle);
+        if (result == 0) result = begin_handle(db, MDB_RDONLY, &handle);
     }
-    if (writing || dead || result != 0) rwlock_unlock(&db->map);
+    if (dead || result != 0) rwlock_unlock(&db->map);
     if (dead) return wg_fail(WG_EIO, "%s: lost its map; open it again", db->path);
-    if (result != 0) return fail_lmdb(db, writing ? "begin to write" : "begin to read", result);
-    *out = (struct db_txn){ .db = db, .handle = handle, .writes = writing };
+    if (result != 0) return fail_lmdb(db, "begin to read", result);
+    *out = (struct db_txn){ .db = db, .handle = handle };
+    return WG_OK;
+}
+
+/* Without the lock: the map is grown by the thread that writes, and LMDB lets one write at a time.
+ * */
+static wg_err begin_writing(struct db *db, struct db_txn *out)
+{
+    MDB_txn *handle;
+    rwlock_read(&db->map);
+    bool dead = db->dead;
+    rwlock_unlock(&db->map);
+    if (dead) return wg_fail(WG_EIO, "%s: lost its map; open it again", db->path);
+    int result = begin_handle(db, 0, &handle);
+    if (result != 0) return fail_lmdb(db, "begin to write", result);
+    *out = (struct db_txn){ .db = db, .handle = handle, .writes = true };
+    return WG_OK;
+}
+
+static wg_err begin(struct db *db, bool writing, struct db_txn *out)
+{
+    if (db->archive && writing)
+        return wg_fail(WG_EREADONLY, "%s: an exported file cannot be written", db->path);
+    if (!db->archive) return writing ? begin_writing(db, out) : begin_reading(db, out);
+    *out = (struct db_txn){ .db = db }; /* it does not change: there is nothing to hold */
     return WG_OK;
 }
 
@@ -371,24 +387,46 @@ bool db_is_filling(struct db *db)
     return (info.me_last_pgno + 1) * stat.ms_psize > info.me_mapsize / 2;
 }
 
+/* Whether what kept a transaction from beginning was put right: LMDB's copying begins one of its
+ * own. */
+static bool is_mended(struct db *db, int result)
+{
+    int cleared = 0;
+    if (result == MDB_MAP_RESIZED) return adopt_size(db) == 0;
+    if (result == MDB_READERS_FULL) return mdb_reader_check(db->env, &cleared) == 0 && cleared > 0;
+    return result == EINTR;
+}
+
+static wg_err copy_to(struct db *db, const char *path)
+{
+    wg_err err = WG_OK;
+    struct file file = { 0 };
+    int result;
+    do {
+        file_close(&file);
+        TRY(file_open(path, FILE_CREATE, &file));
+        rwlock_read(&db->map);
+        result = db->dead ? EIO : mdb_env_copyfd(db->env, file.fd);
+        rwlock_unlock(&db->map);
+    } while (is_mended(db, result));
+    if (result != 0) TRY(fail_lmdb(db, "copy it", result));
+    TRY(file_sync(&file));
+out:
+    file_close(&file);
+    return err;
+}
+
 wg_err db_copy(struct db *db, const char *folder)
 {
     wg_err err = WG_OK;
     char *path = NULL;
-    struct file file = { 0 };
     if (db->archive)
         return wg_fail(WG_EINVAL, "%s: has no files of LMDB; copy the file that it is in",
                        db->path);
     TRY(path_join(folder, "data.mdb", &path));
-    TRY(file_open(path, FILE_CREATE, &file));
-    rwlock_read(&db->map);
-    int result = db->dead ? EIO : mdb_env_copyfd(db->env, file.fd);
-    rwlock_unlock(&db->map);
-    if (result != 0) TRY(fail_lmdb(db, "copy it", result));
-    TRY(file_sync(&file));
+    TRY(copy_to(db, path));
     TRY(folder_sync(folder));
 out:
-    file_close(&file);
     mem_free(&path);
     return err;
 }

@@ -126,6 +126,20 @@ static void run_probe(void *arg)
     must(named, "%s", wg_message()); /* each has its own message */
 }
 
+/* Returns when a thread leads, and so many writes wait behind it. */
+static void wait_for_queue(size_t count)
+{
+    for (;;) {
+        size_t waiting = 0;
+        mutex_lock(&c->group.mutex);
+        bool leading = c->group.leading;
+        for (const struct write *w = c->group.first; w; w = w->after) waiting++;
+        mutex_unlock(&c->group.mutex);
+        if (leading && waiting == count) return;
+        sleep_ms(1);
+    }
+}
+
 /* Runs probes at once: they come while a thread holds the writer mutex, and so share a commit. */
 static void run_all(struct probe *probes, size_t count)
 {
@@ -133,10 +147,10 @@ static void run_all(struct probe *probes, size_t count)
     struct probe first = probe_of(UINT64_MAX); /* leads a group of its own meanwhile */
     mutex_lock(&c->writer);
     assert_ok(thread_start(run_probe, &first, &threads[count]));
-    sleep_ms(20);
+    wait_for_queue(0);
     for (size_t i = 0; i < count; i++) {
         assert_ok(thread_start(run_probe, &probes[i], &threads[i]));
-        sleep_ms(5); /* they come in order */
+        wait_for_queue(i + 1); /* they come in order */
     }
     mutex_unlock(&c->writer);
     for (size_t i = 0; i <= count; i++) thread_join(&threads[i]);
@@ -271,10 +285,10 @@ static void conditions_are_judged_in_turn(void **state)
     uint64_t moment = db_moment(c->db), sequence_now = 0;
     mutex_lock(&c->writer);
     assert_ok(thread_start(run_probe, &leader, &first));
-    sleep_ms(20);
+    wait_for_queue(0);
     for (size_t i = 0; i < 8; i++) {
         assert_ok(thread_start(run_conditional, &writes[i], &threads[i]));
-        sleep_ms(5);
+        wait_for_queue(i + 1);
     }
     mutex_unlock(&c->writer);
     thread_join(&first);

@@ -151,7 +151,7 @@ static wg_err verify_store(const char *path)
     struct registry *registry = NULL;
     struct names names = { 0 }, aliases = { 0 };
     struct first_problem first = { { 0 } };
-    struct verify_report report = { keep_first, &first, 0 };
+    struct verify_report report = { .problem = keep_first, .user = &first };
     struct registry_params params = {
         .store = path,
         .use = DB_READ_ALONE,
@@ -162,8 +162,8 @@ static wg_err verify_store(const char *path)
     TRY(names_of_aliases(registry, &aliases));
     TRY(verify_names(path, &names, &report));
     if (report.problem_count > 0)
-        TRY(wg_fail(WG_ECORRUPT, "%" PRIu64 " problems, the first: %s", report.problem_count,
-                    first.text));
+        TRY(wg_fail(report.cause != WG_OK ? report.cause : WG_ECORRUPT,
+                    "%" PRIu64 " problems, the first: %s", report.problem_count, first.text));
 out:
     names_fini(&aliases);
     names_fini(&names);

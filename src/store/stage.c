@@ -166,6 +166,7 @@ static wg_err remove_all(struct stage *stage)
     wg_err err = WG_OK;
     struct contents left = { 0 };
     if (stage->renamed) TRY(rename_mark(stage, false));
+    stage->renamed = false;
     if (stage->mark.path) TRY(remove_parts(stage));
     if (stage->mark.path) TRY(file_remove(stage->mark.path));
     if (stage->made) TRY(folder_list(stage->path, note, &left));
@@ -179,7 +180,8 @@ void stage_abort(struct stage *stage)
     char message[1024];
     if (!stage->path) return;
     snprintf(message, sizeof message, "%s", wg_message());
-    (void)!remove_all(stage); /* else the next one made there removes it */
-    (void)wg_fail(WG_EIO, "%s", message);
+    wg_err err = remove_all(stage); /* what is left the next one made there removes */
+    (void)wg_fail(WG_EIO, "%s%s", message,
+                  err != WG_OK && stage->renamed ? "; whether the store is there is unknown" : "");
     stage_fini(stage);
 }

@@ -53,6 +53,14 @@ static void problem(struct check *check, const char *format, ...)
     verify_problem(check->report, "collection \"%s\": %s", check->name, text);
 }
 
+/* A problem by the latest error. */
+static void problem_of(struct check *check, wg_err err)
+{
+    bool damage = err == WG_ECORRUPT || err == WG_ENOTFOUND || err == WG_EVERSION;
+    if (!damage && check->report->cause == WG_OK) check->report->cause = err;
+    problem(check, "%s", wg_message());
+}
+
 /* Calls visit for every value of a table that passes its checksum; the others are problems. */
 static wg_err walk(struct check *check, unsigned table,
                    wg_err (*visit)(struct check *, struct bytes key, struct bytes value))
@@ -65,7 +73,8 @@ static wg_err walk(struct check *check, unsigned table,
         wg_err of_walk = db_next(&cursor, &found, &key, &value), of_visit = WG_OK;
         if (of_walk == WG_OK && found) of_visit = visit(check, key, value);
         if (of_visit == WG_ENOMEM) TRY(of_visit);
-        if (of_walk != WG_OK || of_visit != WG_OK) problem(check, "%s", wg_message());
+        if (of_walk != WG_OK || of_visit != WG_OK)
+            problem_of(check, of_walk != WG_OK ? of_walk : of_visit);
         if (of_walk != WG_OK && of_walk != WG_ECORRUPT) break; /* LMDB itself: it cannot go on */
     }
     err = WG_OK;
@@ -324,7 +333,7 @@ wg_err verify_collection(const char *name, const struct verify_place *place,
     if (err == WG_OK)
         err = check_tables(&check);
     else if (err != WG_ENOMEM) {
-        if (pages.problem_count == 0) problem(&check, "%s", wg_message());
+        if (pages.problem_count == 0) problem_of(&check, err);
         err = WG_OK;
     }
     db_abort(&check.txn);

@@ -8,6 +8,7 @@ struct verify_report {
     wg_problem_fn *problem; /* may be NULL */
     void *user;
     uint64_t problem_count;
+    wg_err cause; /* of the first problem that is no damage: what could not be read. WG_OK: none */
 };
 
 /* Problems go to the report; an error is one of the checking itself (no memory). */

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { HISTORY = 50, WIDE_POINTS = 400, TEXT_SIZE = 160 };
@@ -59,34 +59,27 @@ void copies_make_file(const char *path)
     must(file && fputs("mine", file) >= 0 && fclose(file) == 0, "cannot write %s", path);
 }
 
-/* The context's threads are not there in a child, so it goes before. */
-int copies_start(copies_body *run, uint64_t seed)
+struct body {
+    copies_body *run;
+    uint64_t seed;
+};
+
+static void run_body(struct child *parent, void *arg)
 {
-    int ends[2];
-    char byte;
-    must(pipe(ends) == 0, "no pipe");
-    wg_context_destroy(&context);
-    fflush(NULL);
-    pid_t child = fork();
-    must(child >= 0, "no child");
+    const struct body *body = arg;
+    must(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, "cannot be bound to the parent");
     context = test_context(NULL, 1);
-    if (child == 0) run(seed, ends[1]);
-    close(ends[1]);
-    must(read(ends[0], &byte, 1) == 1, "the child did not begin");
-    close(ends[0]);
-    return child;
+    body->run(body->seed, parent);
 }
 
-void copies_ready(int ready)
+/* The context's threads are not there in a child, so it goes before. */
+void copies_start(struct child *child, copies_body *run, uint64_t seed)
 {
-    must(write(ready, "r", 1) == 1, "nobody waits");
-}
-
-void copies_kill(int child)
-{
-    int status;
-    kill(child, SIGKILL);
-    must(waitpid(child, &status, 0) == child && WIFSIGNALED(status), "a child ended by itself");
+    struct body body = { run, seed };
+    wg_context_destroy(&context);
+    child_begin(child, run_body, &body);
+    context = test_context(NULL, 1);
+    must(child_hear(child) == 'r', "the child did not begin");
 }
 
 wg_store *copies_open(const char *path, bool read_only)
@@ -285,6 +278,7 @@ static void add_file(void *user, const char *path, size_t size)
     must(files->count < sizeof files->identities / sizeof *files->identities, "too many files");
     files->identities[files->count++] = status.st_ino;
     files->linked += status.st_nlink > 1;
+    files->holed += strstr(name, ".seg") && (size_t)status.st_blocks * 512 < size;
     files->hash = files->hash * 31 + status.st_ino;
     for (const char *c = path; *c; c++) files->hash = files->hash * 31 + (unsigned char)*c;
     files->hash = mix_content(files->hash, path, size);

@@ -2,6 +2,7 @@
 /* What the tests of snapshots and restored stores share: stores with some of everything, random
  * writes that can be done again up to a sequence, and what files a store is made of. All fail as a
  * must_ check does. */
+#include "support/child.h"
 #include "support/model.h"
 
 enum { COPIES_PATH_SIZE = 640, COPIES_WIDE = 2048 };
@@ -15,12 +16,10 @@ const char *copies_at(const char *name);
 bool copies_exist(const char *path);
 void copies_make_file(const char *path);
 
-/* Calls run in a child, with a context of its own, and returns when run calls copies_ready. It runs
- * until it is killed. */
-typedef void copies_body(uint64_t seed, int ready);
-int copies_start(copies_body *run, uint64_t seed);
-void copies_ready(int ready);
-void copies_kill(int child);
+/* As child_begin, with a context of the child's own; returns when run has called child_say. The
+ * child ends with this process. */
+typedef void copies_body(uint64_t seed, struct child *parent);
+void copies_start(struct child *child, copies_body *run, uint64_t seed);
 
 wg_store *copies_open(const char *path, bool read_only);
 wg_collection *copies_open_collection(wg_store *store, const char *name);
@@ -56,6 +55,7 @@ void copies_disturb(const char *path);
 struct files {
     uint64_t hash; /* of their names, identities and content */
     size_t count, linked; /* those that have another name */
+    size_t holed; /* segments without blocks for all of their bytes */
     uint64_t identities[4096];
 };
 struct files copies_files(const char *path);

@@ -33,7 +33,10 @@ wg_err folder_sync(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return posix_fail(path, "open");
-    wg_err err = fsync(fd) == 0 ? WG_OK : posix_fail(path, "sync");
+    int result;
+    do result = fsync(fd);
+    while (result != 0 && errno == EINTR);
+    wg_err err = result == 0 ? WG_OK : posix_fail(path, "sync");
     close(fd);
     return err;
 }
