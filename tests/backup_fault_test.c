@@ -90,7 +90,7 @@ static void test_every_allocation_of_a_restored_store(void **state)
     assert_true(failed > 50);
 }
 
-static void set_limit(int what, rlim_t value)
+static void set_limit(__rlimit_resource_t what, rlim_t value)
 {
     struct rlimit limits;
     must(getrlimit(what, &limits) == 0, "no limit");
@@ -99,7 +99,7 @@ static void set_limit(int what, rlim_t value)
 }
 
 /* The snapshot or the restored store, while a resource is limited. */
-static wg_err make_limited(bool restored, int what, rlim_t value)
+static wg_err make_limited(bool restored, __rlimit_resource_t what, rlim_t value)
 {
     struct rlimit before;
     wg_store *store = NULL;

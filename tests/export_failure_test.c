@@ -341,7 +341,7 @@ static void export_for_ever(struct child *parent, void *arg)
     must_ok(wg_store_open(context, arg, &params, &store));
     must_ok(wg_collection_open(store, "docs", &collection));
     child_say(parent, 'b');
-    for (size_t i = 0;; i++) {
+    for (;;) {
         unlink(path);
         must_ok(wg_collection_export(collection, path));
         usleep(3000);

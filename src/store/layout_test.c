@@ -357,7 +357,7 @@ static void records_that_do_not_follow_are_corrupt(void **state)
     (void)state;
     struct segment_record records[3];
     make_three(records);
-    for (int what = 0; what < 10; what++) {
+    for (int what = 0; what < 11; what++) {
         struct layout layout = { 0 };
         struct segment_record wrong = records[1];
         uint64_t first = 20;
@@ -372,6 +372,7 @@ static void records_that_do_not_follow_are_corrupt(void **state)
         if (what == 7) wrong.number = commit.next_segment;
         if (what == 8) wrong.packed = 0;
         if (what == 9) wrong.end_row = 38; /* its last row is that one */
+        if (what == 10) first = 0, wrong = records[0]; /* twice */
         if (load(&layout, NULL, first, &wrong) != WG_ECORRUPT)
             fail_msg("record %d is taken: %s", what, wg_message());
         assert_int_equal(layout.count, 1);

@@ -6,6 +6,7 @@
 #include "support/scratch.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -212,6 +213,13 @@ static void a_child_of_fork_opens_its_own(void **state)
     store_unlock(&lock);
 }
 
+static bool names_another(const char *message)
+{
+    const char *found = strstr(message, "process ");
+    unsigned long pid = found ? strtoul(found + 8, NULL, 10) : 0;
+    return pid != 0 && pid != (unsigned long)getpid();
+}
+
 /* Whoever makes the store with another beside it: one of them has it, the other one is told by
  * whom. */
 static void make_it(struct child *parent, void *arg)
@@ -219,7 +227,7 @@ static void make_it(struct child *parent, void *arg)
     struct store_lock lock = { 0 };
     for (char heard; (heard = child_hear(parent)) != 'e';) {
         wg_err err = store_lock(arg, true, STORE_WRITE, &lock);
-        bool named = err == WG_EBUSY && strstr(wg_message(), "process ");
+        bool named = err == WG_EBUSY && names_another(wg_message());
         if (err != WG_OK && !named) fprintf(stderr, "%s\n", wg_message());
         child_say(parent, err == WG_OK ? 'o' : named ? 'b' : '?');
         child_hear(parent);
