@@ -1,15 +1,19 @@
 /* beside STORE DIM ROWS.npy QUERIES.npy CPU CPU: how long searches take while another thread
  * writes. Searches run on the first processor, everything else on the second.
  *
- * Each line of standard input is a number of milliseconds and a number of points. The collection is
- * made anew with all rows; then one thread searches for so long, one query at a time, while the
- * other upserts points that are there, so many in each durable call, as fast as it can; 0: nothing
- * is written. As many points live at the end as at the beginning. The answer is a line of JSON, its
- * percentiles those of single searches, in seconds. */
+ * Each line of standard input is a number of milliseconds, a number of points and one of
+ * microseconds. The collection is made anew with all rows; then one thread searches for so long,
+ * one query at a time, while the other upserts points that are there, so many in each durable call,
+ * as fast as it can; 0: nothing is written. As many points live at the end as at the beginning.
+ * Microseconds above 0: the other thread does not know of the collection; once in so long it writes
+ * and syncs as many bytes to a file, and is busy in between. That shows what the machine does to a
+ * thread beside such a load. The answer is a line of JSON, its percentiles those of single
+ * searches, in seconds. */
 #include "base/mem.h"
 #include "bench/npy.h"
 #include "bench/subject.h"
 #include "bench/waited.h"
+#include "os/file.h"
 #include "os/machine.h"
 #include "os/thread.h"
 #include "waggle/search.h"
@@ -32,6 +36,8 @@ struct bench {
     uint64_t rows_searched; /* by the latest search, dead ones included */
     uint64_t end_ns;
     size_t batch_count;
+    uint64_t plain_ns; /* 0: the other thread upserts */
+    char *plain_path;
     uint64_t written; /* points */
     atomic_bool done, failed;
 };
@@ -67,6 +73,33 @@ static void write_points(void *arg)
         if (upsert(b, i % batches * b->batch_count, b->batch_count) != WG_OK) fail(b);
         b->written += b->batch_count;
     }
+}
+
+static wg_err write_file(struct bench *b)
+{
+    wg_err err = WG_OK;
+    struct file file = { 0 };
+    size_t size = b->batch_count * b->dim * sizeof(float);
+    uint64_t due = clock_ns(), offset = 0, file_size = b->row_count * b->dim * sizeof(float);
+    TRY(file_open(b->plain_path, FILE_CREATE, &file));
+    while (!b->done) {
+        if (clock_ns() < due) continue;
+        due += b->plain_ns;
+        TRY(file_write_at(&file, b->rows.values, size, offset));
+        TRY(file_sync(&file));
+        offset = offset + 2 * size <= file_size ? offset + size : 0;
+        b->written += b->batch_count;
+    }
+out:
+    file_close(&file);
+    return err;
+}
+
+static void write_plain(void *arg)
+{
+    struct bench *b = arg;
+    if (write_file(b) != WG_OK) fail(b);
+    (void)!file_remove(b->plain_path);
 }
 
 static wg_err search_once(struct bench *b, wg_searcher *searcher)
@@ -141,7 +174,9 @@ static wg_err run(struct bench *b, uint64_t milliseconds)
     uint64_t begun = clock_ns();
     b->end_ns = begun + milliseconds * 1000000;
     TRY(thread_start(search, b, &searcher));
-    if (b->batch_count > 0 && thread_start(write_points, b, &writer) != WG_OK) exit(1);
+    if (b->batch_count > 0 &&
+        thread_start(b->plain_ns > 0 ? write_plain : write_points, b, &writer) != WG_OK)
+        exit(1);
     thread_join(&searcher);
     double seconds = (double)(clock_ns() - begun) * 1e-9;
     if (b->batch_count > 0) thread_join(&writer);
@@ -154,8 +189,9 @@ out:
 static wg_err serve(struct bench *b)
 {
     wg_err err = WG_OK;
-    unsigned long long milliseconds, points;
-    while (scanf("%llu %llu", &milliseconds, &points) == 2) {
+    unsigned long long milliseconds, points, microseconds;
+    while (scanf("%llu %llu %llu", &milliseconds, &points, &microseconds) == 3) {
+        b->plain_ns = microseconds * 1000;
         b->batch_count = points < b->row_count ? points : b->row_count;
         TRY(run(b, milliseconds));
     }
@@ -171,6 +207,7 @@ static wg_err bench_open(struct bench *b, char **arguments)
     b->write_cpu = atoi(arguments[6]);
     /* Threads that the library starts are where this one is. */
     if (!pin(b->write_cpu)) TRY(wg_fail(WG_EIO, "processor %d: no", b->write_cpu));
+    TRY(path_join(arguments[1], "plain", &b->plain_path));
     TRY(npy_open(arguments[3], &b->rows));
     TRY(npy_open(arguments[4], &b->queries));
     b->row_count = b->rows.count / b->dim;
@@ -197,6 +234,7 @@ out:
     subject_close(&bench.subject);
     mem_free(&bench.ids);
     mem_free(&bench.times);
+    mem_free(&bench.plain_path);
     npy_close(&bench.queries);
     npy_close(&bench.rows);
     return err == WG_OK ? 0 : 1;

@@ -9,6 +9,7 @@ from figures import MB
 GROUP = 64  # threads, and points in a commit of the bare loop
 SMALL_ROWS = 256
 WRITER_BATCHES = (1, 1000)
+BARE_TABLES = 6  # of bare_commits.c: all that a commit of Waggle's holds
 BESIDE_TITLE = 'p99 of searches beside a writer / alone, two cores'
 
 
@@ -28,7 +29,8 @@ def writers_figures(bench):
     series = measure.interleave({
         'one thread': lambda repeat: writers.ask(1, GROUP * repeat),
         f'{GROUP} threads': lambda repeat: writers.ask(GROUP, GROUP * repeat),
-        'bare loop': loop.ask,  # groups
+        'bare loop': lambda repeat: loop.ask(repeat, BARE_TABLES),
+        'bare loop, points alone': lambda repeat: loop.ask(repeat, 1),
     }, measure.Effort(bench.effort.rounds, 4 * bench.effort.slice_seconds))
     writers.close()
     loop.close()
@@ -36,12 +38,14 @@ def writers_figures(bench):
     texts = {name: f'{rate:,.0f} points/s' for name, rate in rates.items()}
     for name, run in series.items():
         bench.report.detail(('single durable upserts', name, texts[name]), run)
-    one, many, bare = rates.values()
+    one, many, bare, barest = rates.values()
     title, note = f'{GROUP} threads of single durable upserts', f'{texts[f"{GROUP} threads"]} of '
     bench.report.judge(f'{title} / one thread', '≥ 8', f'{many / one:.1f}', many >= 8 * one,
                        note + texts['one thread'])
     bench.report.judge(f'{title} / a bare loop of fdatasync and LMDB commits', '≥ 60 %',
                        f'{many / bare:.0%}', many >= 0.6 * bare, note + texts['bare loop'])
+    bench.report.show(f'{title} / a bare loop that puts the points alone', f'{many / barest:.0%}',
+                      note + texts['bare loop, points alone'])
 
 
 def hits_figures(bench):
@@ -76,15 +80,24 @@ def hits_effort(bench, state):
 
 
 class Beside:
-    """What searches took beside a writer of batches of some points; 0: alone."""
+    """What searches took beside a writer of batches of some points, 0: alone; and beside a thread
+    that wrote as much, as often, to a file of no database."""
 
     def __init__(self, batch):
-        self.batch, self.runs, self.series = batch, [], measure.Series()
+        self.batch, self.runs = batch, []
+        self.series, self.plain = measure.Series(), measure.Series()
 
     def add(self, ask):
-        run, thrown_away = measure.undisturbed(ask)
+        run = self.run(self.series, lambda: ask(self.batch, 0))
         self.runs.append(run)
-        self.series.add(run['p99'], run, thrown_away)
+        if self.batch:
+            interval = run['seconds'] / max(1, run['written'] / self.batch)
+            self.run(self.plain, lambda: ask(self.batch, round(interval * 1e6)))
+
+    def run(self, series, ask):
+        run, thrown_away = measure.undisturbed(ask)
+        series.add(run['p99'], run, thrown_away)
+        return run
 
     def median(self, key):
         return statistics.median(run[key] for run in self.runs)
@@ -109,7 +122,7 @@ def beside_figures(bench):
     ways = [Beside(batch) for batch in (0, *WRITER_BATCHES)]
     for turn in range(min(7, bench.effort.rounds)):
         for way in ways if turn % 2 == 0 else reversed(ways):
-            way.add(lambda batch=way.batch: program.ask(bench.beside_milliseconds, batch))
+            way.add(lambda *what: program.ask(bench.beside_milliseconds, *what))
     program.close()
     for way in ways:
         who = f'beside batches of {way.batch:,}' if way.batch else 'alone'
@@ -120,16 +133,18 @@ def beside_figures(bench):
 
 def report_beside(bench, data, alone, beside):
     ratio = beside.series.median / alone.series.median
+    plain = beside.plain.median / alone.series.median
     title = f'{BESIDE_TITLE}; batches of {beside.batch:,}'
     if alone.series.is_crowded or beside.series.is_crowded:
         bench.report.skip(title, '≤ 1.5', 'other work kept the cores busy in most runs; got '
-                          f'{ratio:.2f}')
+                          f'{ratio:.2f}; beside a thread that writes as much to a file {plain:.2f}')
         return
     bench.report.judge(
         title, '≤ 1.5', f'{ratio:.2f}', ratio <= 1.5,
-        f'alone: {alone.text()}; beside: {beside.text()}; written: {beside.written():,.0f} '
-        f'points/s, {beside.written() * data.dim * 4 / MB:.1f} MB/s; {data.row_count:,} rows '
-        f'became {beside.median("rows"):,.0f}, dead ones included')
+        f'alone: {alone.text()}; beside: {beside.text()}; beside a thread that writes as much to a '
+        f'file: p99 {beside.plain.median * 1e3:.2f} ms, {plain:.2f}; written: '
+        f'{beside.written():,.0f} points/s, {beside.written() * data.dim * 4 / MB:.1f} MB/s; '
+        f'{data.row_count:,} rows became {beside.median("rows"):,.0f}, dead ones included')
 
 
 FIGURES = {'writers': writers_figures, 'hits': hits_figures, 'beside': beside_figures}

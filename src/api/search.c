@@ -165,6 +165,7 @@ static wg_err run(wg_searcher *s, const wg_search_params *p)
     const float *queries;
     TRY(check(s, p));
     TRY(ready_queries(s, p, &queries));
+    collection_release_view(c, &s->view);
     s->view = collection_view(c);
     struct search_request request = {
         .source = &s->view->source,
@@ -191,7 +192,6 @@ wg_err wg_searcher_run(wg_searcher *s, const wg_search_params *params)
     wg_err err = WG_OK;
     wg_search_params p;
     s->query_count = 0;
-    view_release(&s->view);
     wg_search_params_init(&p);
     TRY(PARAMS_READ(params, &p));
     TRY(member_enter(s->collection->member, &s->entered));

@@ -17,6 +17,7 @@ struct background {
     struct job *first; /* in the order in which they are due */
     bool started, busy, closing;
     struct thread thread;
+    struct processors processors; /* of whoever created it: the thread's too */
 };
 
 /* Takes the first job when it is due; NULL: closing and none is left. */
@@ -39,6 +40,7 @@ static struct job *next_job(struct background *b)
 static void background_main(void *arg)
 {
     struct background *b = arg;
+    processors_use(&b->processors);
     mutex_lock(&b->mutex);
     for (struct job *job; (job = next_job(b)) != NULL;) {
         b->busy = true;
@@ -62,6 +64,7 @@ wg_err background_create(struct background **out)
     mutex_init(&b->mutex);
     condition_init(&b->work);
     condition_init(&b->idle);
+    processors_get(&b->processors);
     *out = b;
     return WG_OK;
 }

@@ -246,6 +246,37 @@ static void an_allocation_that_fails_leaves_nothing(void **state)
     assert_true(request > 1);
 }
 
+static void note_processors(void *arg, bool cancelled)
+{
+    (void)cancelled;
+    processors_get(arg);
+}
+
+/* A thread that is kept to one processor must not keep the library's there. */
+static void the_thread_runs_where_it_was_created(void **state)
+{
+    (void)state;
+    struct background *background;
+    struct processors all, one, got = { 0 };
+    processors_get(&all);
+    if (processor_count() < 2) skip();
+    assert_ok(background_create(&background));
+    one = (struct processors){ .known = true };
+    for (size_t i = 0; i < sizeof all.set * 8; i++) {
+        if (!(all.set[i / 8] >> i % 8 & 1)) continue;
+        one.set[i / 8] |= (unsigned char)(1 << i % 8);
+        break;
+    }
+    processors_use(&one);
+    assert_int_equal(processor_count(), 1);
+    assert_ok(background_submit(background, note_processors, &got));
+    background_drain(background);
+    processors_use(&all);
+    background_destroy(&background);
+    assert_true(got.known);
+    assert_memory_equal(got.set, all.set, sizeof all.set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +289,7 @@ int main(void)
         cmocka_unit_test(an_earlier_job_passes_a_later_one),
         cmocka_unit_test(hurried_jobs_wait_no_more),
         cmocka_unit_test(an_allocation_that_fails_leaves_nothing),
+        cmocka_unit_test(the_thread_runs_where_it_was_created),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,6 +46,8 @@ WG_CHECKED wg_err file_lock(const struct file *file, bool exclusive);
 /* size bytes from offset on, a multiple of 65,536, read-only; touching them beyond the file's end
  * is SIGBUS. Outlives the file. */
 WG_CHECKED wg_err file_map(const struct file *file, uint64_t offset, size_t size, const void **out);
+/* Readies its pages, where the system can: who touches them first does not wait. */
+void file_map_populate(const void *map, size_t size);
 void file_unmap(const void **map, size_t size);
 
 WG_CHECKED wg_err file_remove(const char *path);

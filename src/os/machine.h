@@ -11,11 +11,19 @@ uint32_t process_id(void);
 
 /* Processors that this process may run on; at least 1. */
 uint32_t processor_count(void);
+/* Those that the calling thread may run on. A thread that the library starts in the course of a
+ * call runs where the library was set up, not where that call happened to come from. */
+struct processors {
+    bool known;
+    unsigned char set[128];
+};
+void processors_get(struct processors *out);
+void processors_use(const struct processors *processors);
 /* As the processor calls itself; empty when unknown. */
 void processor_name(char *name, size_t room);
 
 /* That the processor has it and the operating system saves its registers. */
-bool processor_has_avx2(void);   /* and fma */
+bool processor_has_avx2(void); /* and fma */
 bool processor_has_avx512(void); /* f, dq, bw and vl */
 
 /* 0: unknown. Free is what can be had without swapping. */

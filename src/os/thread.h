@@ -5,6 +5,7 @@
 #include "base/err.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdint.h>
 
 struct mutex {
@@ -27,6 +28,16 @@ void condition_wait_until(struct condition *condition, struct mutex *locked, uin
 void condition_signal(struct condition *condition);
 void condition_broadcast(struct condition *condition);
 
+/* Whoever waits may end it as soon as the post that woke him is seen, while the call that posted
+ * has not returned. */
+struct semaphore {
+    sem_t handle;
+};
+void semaphore_init(struct semaphore *semaphore); /* at 0 */
+void semaphore_fini(struct semaphore *semaphore);
+void semaphore_post(struct semaphore *semaphore);
+void semaphore_wait(struct semaphore *semaphore);
+
 /* Many readers or one writer; a waiting writer goes before new readers. Not recursive. */
 struct rwlock {
     pthread_rwlock_t handle;
@@ -43,3 +54,5 @@ struct thread {
 /* All signals are blocked in it: they are the program's. */
 WG_CHECKED wg_err thread_start(void (*run)(void *arg), void *arg, struct thread *out);
 void thread_join(struct thread *thread);
+/* Lets another thread that could run go first. */
+void thread_yield(void);

@@ -251,6 +251,40 @@ static void a_waiting_writer_goes_before_new_readers(void **state)
     rwlock_fini(&shared.lock);
 }
 
+struct posted {
+    struct semaphore turn;
+    int value;
+};
+
+static void fill_and_post(void *arg)
+{
+    struct posted *posted = arg;
+    sleep_ms(5);
+    posted->value = 7;
+    semaphore_post(&posted->turn);
+}
+
+static void a_post_wakes_one_who_waits(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) { /* gone as soon as the post is seen */
+        struct posted posted = { .value = 0 };
+        struct thread thread;
+        semaphore_init(&posted.turn);
+        assert_ok(thread_start(fill_and_post, &posted, &thread));
+        semaphore_wait(&posted.turn);
+        assert_int_equal(posted.value, 7);
+        semaphore_fini(&posted.turn);
+        thread_join(&thread);
+    }
+    struct semaphore early;
+    semaphore_init(&early);
+    semaphore_post(&early);
+    semaphore_wait(&early); /* a post before the wait is not lost */
+    semaphore_fini(&early);
+    thread_yield();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +294,7 @@ int main(void)
         cmocka_unit_test(a_wait_ends_at_its_time),
         cmocka_unit_test(a_signal_ends_a_timed_wait),
         cmocka_unit_test(a_static_mutex_is_ready),
+        cmocka_unit_test(a_post_wakes_one_who_waits),
         cmocka_unit_test(a_writer_is_alone),
         cmocka_unit_test(readers_share),
         cmocka_unit_test(a_waiting_writer_goes_before_new_readers),

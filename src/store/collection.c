@@ -395,6 +395,30 @@ struct view *collection_view(struct collection *c)
     return current_view(c);
 }
 
+static void release_view(void *arg, bool cancelled)
+{
+    struct view *view = arg;
+    (void)cancelled;
+    view_release(&view);
+}
+
+static bool has_doomed(const struct view *view)
+{
+    for (size_t i = 0; i < view->layout.count; i++)
+        if (view->layout.placed[i].segment->doomed) return true;
+    return false;
+}
+
+void collection_release_view(struct collection *c, struct view **view)
+{
+    struct view *v = *view;
+    *view = NULL;
+    if (v && c->host->timer && atomic_load(&v->references) == 1 && has_doomed(v) &&
+        background_submit(c->host->timer, release_view, v) == WG_OK)
+        return;
+    view_release(&v);
+}
+
 /* The view of a sequence that is current, or about to be; NULL: newer ones only. */
 static struct view *view_of_sequence(struct collection *c, uint64_t sequence)
 {

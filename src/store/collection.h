@@ -25,7 +25,7 @@ enum { SEGMENT_BYTES_MAX = 128 << 20 };
 struct store_host {
     struct device_set *devices;
     struct background *background; /* covering, compaction */
-    struct background *timer;      /* commits that are due */
+    struct background *timer;      /* short work: commits that are due, files that go */
     struct log log;
     uint32_t commit_interval_ms, reader_limit;
 };
@@ -105,6 +105,9 @@ WG_CHECKED wg_err collection_read_meta(struct db_txn *txn, const char *folder, b
 /* The newest view; the caller's to release. Where another process writes: not older than 200 ms,
  * unless a thread is just about to adopt a newer one. */
 struct view *collection_view(struct collection *collection);
+/* The same as view_release; but what goes with the view, files that were compacted away, goes by
+ * another thread. */
+void collection_release_view(struct collection *collection, struct view **view);
 /* As the current view has it. */
 uint64_t collection_point_count(struct collection *collection);
 /* Adopts what another process has committed. WG_ENOTFOUND: the collection was dropped. */

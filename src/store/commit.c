@@ -124,10 +124,7 @@ void commit_abort(struct commit *commit)
 {
     if (!commit->collection->broken) doom_others(&commit->layout, &commit->base->layout);
     struct segment *open = open_segment(&commit->base->layout, commit->base->commit.row_end);
-    if (open) {
-        open->row_count = commit->rows_before;
-        open->strings_size = commit->strings_before;
-    }
+    if (open) segment_rewind(open, commit->rows_before, commit->strings_before);
     commit_fini(commit);
 }
 
@@ -451,6 +448,14 @@ static wg_err make_view(struct commit *commit, struct view **out)
     return view_create(&params, out);
 }
 
+static wg_err flush_segments(struct commit *commit)
+{
+    wg_err err = WG_OK;
+    for (size_t i = commit->first_touched; i < commit->layout.count && err == WG_OK; i++)
+        err = segment_flush(commit->layout.placed[i].segment);
+    return err;
+}
+
 static wg_err sync_segments(struct commit *commit)
 {
     if (commit->collection->mode == COLLECTION_IN_MEMORY) return WG_OK;
@@ -494,6 +499,7 @@ wg_err commit_finish(struct commit *commit)
     struct collection *c = commit->collection;
     struct view *view = NULL;
     TRY(put_all(commit));
+    TRY(flush_segments(commit));
     TRY(make_view(commit, &view));
     TRY(sync_segments(commit));
     collection_offer(c, view);

@@ -189,6 +189,7 @@ static struct segment *pack(struct collection *c, uint32_t *sums)
         must_ok(view_read(view, p, &found));
         struct segment_rows row = { found.vector, &found.id, &number, 1 };
         must_ok(segment_append(packed, &row, sums + packed->row_count));
+        must_ok(segment_flush(packed));
     }
     view_release(&view);
     return packed;

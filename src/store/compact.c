@@ -143,7 +143,9 @@ static wg_err copy_rows(struct compaction *c)
             if (is_needed(c->view, placed, i)) TRY(copy_row(c, placed, i));
     }
     TRY(append_filled(c));
+    TRY(segment_flush(c->packed));
     if (c->collection->mode != COLLECTION_IN_MEMORY) TRY(file_sync(&c->packed->file));
+    segment_populate(c->packed);
     segment_seal(c->packed);
 out:
     return err;

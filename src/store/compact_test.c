@@ -129,6 +129,35 @@ static size_t count_files(void)
     return count;
 }
 
+/* The timer's thread is in a job from hold_timer to release_timer. */
+struct waiting {
+    struct semaphore begun, end;
+};
+
+static void wait_for_end(void *arg, bool cancelled)
+{
+    struct waiting *waiting = arg;
+    (void)cancelled;
+    semaphore_post(&waiting->begun);
+    semaphore_wait(&waiting->end);
+}
+
+static void hold_timer(struct waiting *out)
+{
+    semaphore_init(&out->begun);
+    semaphore_init(&out->end);
+    assert_ok(background_submit(around.timer, wait_for_end, out));
+    semaphore_wait(&out->begun);
+}
+
+static void release_timer(struct waiting *waiting)
+{
+    semaphore_post(&waiting->end);
+    background_drain(around.timer);
+    semaphore_fini(&waiting->begun);
+    semaphore_fini(&waiting->end);
+}
+
 /* --- what is kept, what goes --- */
 
 static void live_rows_keep_their_numbers(void **state)
@@ -224,6 +253,28 @@ static void dead_segments_go(void **state)
     assert_int_equal(row_of(c, 5), 1200); /* no number comes again */
     reopen(&c);
     inner_check(c, rounds, POINTS);
+    finish(&c);
+}
+
+/* A search's old view is the last to hold them; the thread that searches does not remove files. */
+static void files_of_a_released_view_go_by_another_thread(void **state)
+{
+    (void)state;
+    struct collection *c = inner_create(&around, folder, DIM, 0);
+    for (size_t i = 0; i < 12; i++) upsert(c, i * 100, 100, 1);
+    struct view *view = collection_view(c);
+    erase(c, 0, 1200);
+    compact(c);
+    size_t files = count_files();
+    assert_true(files >= 3);
+    struct waiting waiting;
+    hold_timer(&waiting);
+    collection_release_view(c, &view);
+    assert_null(view);
+    assert_int_equal(count_files(), files); /* as long as the other thread is busy */
+    release_timer(&waiting);
+    assert_int_equal(count_files(), 0);
+    collection_release_view(c, &view); /* none: nothing */
     finish(&c);
 }
 
@@ -521,6 +572,7 @@ int main(void)
         TEST(compacting_twice_changes_nothing_more),
         TEST(rows_of_the_list_of_changes_stay),
         TEST(dead_segments_go),
+        TEST(files_of_a_released_view_go_by_another_thread),
         TEST(the_last_segment_can_go),
         TEST(chunks_below_the_first_row_go),
         TEST(the_space_is_given_back),

@@ -116,50 +116,86 @@ static struct write *take_group(struct group *g)
     *end = NULL;
     if (!g->first) g->last = &g->first;
     g->queued_bytes -= bytes;
+    g->queued_count -= count;
     return group;
 }
 
-/* With the mutex held: tells the writers of a group that it is done. */
-static void tell(struct group *g, struct write *group)
+/* With the mutex held: keeps the first error of a write that nobody waits for. */
+static void keep_late(struct group *g, const struct write *group)
 {
-    while (group) {
-        struct write *w = group;
-        group = w->after;
-        w->done = true;
+    for (const struct write *w = group; w; w = w->after) {
+        if (!w->queued || w->err == WG_OK || g->late_err != WG_OK) continue;
+        g->late_err = w->err;
+        memcpy(g->late_message, w->message, sizeof g->late_message);
+    }
+}
+
+/* Ends the queued writes of a group; *group: the others. */
+static void destroy_queued(struct write **group)
+{
+    while (*group) {
+        struct write *w = *group;
         if (!w->queued) {
-            condition_signal(&w->turn);
+            group = &w->after;
             continue;
         }
-        if (w->err != WG_OK && g->late_err == WG_OK) {
-            g->late_err = w->err;
-            memcpy(g->late_message, w->message, sizeof g->late_message);
-        }
+        *group = w->after;
         w->ops->destroy(w);
     }
 }
 
-/* With the mutex held: somebody who waits commits next; of queued writes alone the timer does. */
-static void wake_next(struct group *g)
+/* Tells those who wait that their writes are done. A write is gone when its thread knows. */
+static void tell(struct write *list)
 {
-    for (struct write *w = g->first; w; w = w->after) {
-        if (w->queued) continue;
-        condition_signal(&w->turn);
-        return;
+    while (list) {
+        struct write *w = list;
+        list = w->after;
+        w->done = true;
+        semaphore_post(&w->turn);
     }
 }
 
-/* With the mutex held and nobody leading. */
+/* With the mutex held: who leads next; of queued writes alone the timer does. */
+static struct write *next_leader(const struct group *g)
+{
+    struct write *w = g->first;
+    while (w && w->queued) w = w->after;
+    return w;
+}
+
+/* Lets others run for as long as they bring writes. Those whose writes the commit before this one
+ * held have only just been told, and come back within microseconds; without this they would miss
+ * this commit, and two halves of them would take turns. */
+static void gather(struct group *g)
+{
+    size_t before, now = 0;
+    do {
+        before = now;
+        thread_yield();
+        mutex_lock(&g->mutex);
+        now = g->queued_count;
+        mutex_unlock(&g->mutex);
+    } while (now > before && now < GROUP_WRITES_MAX);
+}
+
+/* Commits a group, with the lead this thread's (g->leading). The lead is handed on, not let go: who
+ * waits is woken once, to lead or because all is done. */
 static void lead(struct collection *c)
 {
     struct group *g = &c->group;
-    g->leading = true;
+    gather(g);
+    mutex_lock(&g->mutex);
     struct write *group = take_group(g);
     mutex_unlock(&g->mutex);
     commit_group(c, group);
     mutex_lock(&g->mutex);
-    tell(g, group);
-    g->leading = false;
-    wake_next(g);
+    keep_late(g, group);
+    struct write *next = next_leader(g);
+    g->leading = next != NULL;
+    mutex_unlock(&g->mutex);
+    destroy_queued(&group);
+    tell(group);
+    if (next) semaphore_post(&next->turn);
 }
 
 static void enqueue(struct group *g, struct write *write)
@@ -169,17 +205,25 @@ static void enqueue(struct group *g, struct write *write)
     *g->last = write;
     g->last = &write->after;
     g->queued_bytes += write->size_bytes;
+    g->queued_count++;
 }
 
-/* With the mutex held: until the write is done. */
-static void wait_for(struct collection *c, struct write *write)
+/* With the mutex held, which it lets go: returns when the write is done. */
+static void commit_with_others(struct collection *c, struct write *write)
 {
-    while (!write->done) {
-        if (c->group.leading)
-            condition_wait(&write->turn, &c->group.mutex);
-        else
-            lead(c);
+    struct group *g = &c->group;
+    bool leading = !g->leading;
+    semaphore_init(&write->turn);
+    enqueue(g, write);
+    g->leading = true;
+    mutex_unlock(&g->mutex);
+    if (leading) lead(c);
+    for (;;) {
+        semaphore_wait(&write->turn);
+        if (write->done) break;
+        lead(c);
     }
+    semaphore_fini(&write->turn);
 }
 
 /* With the mutex held: the error of an earlier write that nobody waited for. */
@@ -193,16 +237,13 @@ static wg_err take_late(struct group *g)
 wg_err group_write(struct collection *c, struct write *write)
 {
     struct group *g = &c->group;
-    condition_init(&write->turn);
     mutex_lock(&g->mutex);
     wg_err err = write->alone ? WG_OK : take_late(g);
-    if (err == WG_OK) {
-        enqueue(g, write);
-        wait_for(c, write);
+    if (err != WG_OK) {
+        mutex_unlock(&g->mutex);
+        return err;
     }
-    mutex_unlock(&g->mutex);
-    condition_fini(&write->turn);
-    if (err != WG_OK) return err;
+    commit_with_others(c, write);
     return write->err == WG_OK ? WG_OK : wg_fail(write->err, "%s", write->message);
 }
 
@@ -219,14 +260,11 @@ static wg_err commit_queued(struct collection *c)
     static const struct write_ops ops = { .apply = apply_nothing };
     struct write marker = { .ops = &ops };
     struct group *g = &c->group;
-    condition_init(&marker.turn);
     mutex_lock(&g->mutex);
-    if (g->first || g->leading) {
-        enqueue(g, &marker);
-        wait_for(c, &marker);
-    }
-    mutex_unlock(&g->mutex);
-    condition_fini(&marker.turn);
+    if (g->first || g->leading)
+        commit_with_others(c, &marker);
+    else
+        mutex_unlock(&g->mutex);
     return marker.err == WG_OK ? WG_OK : wg_fail(marker.err, "%s", marker.message);
 }
 

@@ -36,8 +36,8 @@ struct write {
     bool queued;       /* nobody waits */
     /* The group's own. */
     struct write *after;
-    struct condition turn;
-    bool done; /* guarded by the group's mutex */
+    struct semaphore turn; /* posted to whoever waits: when it is done, and when he is to lead */
+    bool done;
     bool out;  /* it failed, and the others are tried without it */
     uint64_t sequence; /* of the collection by this write */
     wg_err err;
@@ -47,7 +47,7 @@ struct write {
 struct group {
     struct mutex mutex; /* guards all below */
     struct write *first, **last;
-    size_t queued_bytes;
+    size_t queued_count, queued_bytes;
     bool leading;   /* a thread commits */
     bool timed;     /* a commit is due by the timer */
     wg_err late_err; /* of a queued write, not yet told to anybody */

@@ -30,6 +30,7 @@ static void fill(struct segment *segment, const uint64_t *numbers, size_t count)
     for (size_t i = 0; i < count; i++) wg_id_from_number(i, &ids[i]);
     struct segment_rows rows = { zeros, ids, numbers, count };
     must_ok(segment_append(segment, &rows, sums));
+    must_ok(segment_flush(segment));
     free(zeros);
     free(ids);
     free(sums);

@@ -10,6 +10,10 @@
 
 enum { HEADER_SIZE = 4096, SLOT_BATCH = 2048, STRINGS_STEP = 64 * 1024 };
 
+/* From here on rows begin their way to the disk while their slots are made; below, the call costs
+ * more than it hides. */
+enum { FLUSH_BYTES_MIN = 256 << 10 };
+
 static const char magic[FORMAT_MAGIC_SIZE] = "WAGGLSEG";
 static const char suffix[] = ".seg";
 
@@ -218,14 +222,36 @@ void segment_release(struct segment **segment)
     struct segment *s = *segment;
     *segment = NULL;
     if (!s || atomic_fetch_sub(&s->references, 1) != 1) return;
+    behind_fini(&s->vectors_behind);
+    behind_fini(&s->slots_behind);
     file_unmap(&s->map, s->map_size);
     if (s->doomed && s->file.path) (void)!file_remove(s->file.path); /* else swept at open */
     file_close(&s->file);
     mem_free(&s);
 }
 
+wg_err segment_flush(struct segment *s)
+{
+    wg_err err = behind_flush(&s->vectors_behind, &s->file);
+    return err == WG_OK ? behind_flush(&s->slots_behind, &s->file) : err;
+}
+
+void segment_rewind(struct segment *s, uint64_t row_count, uint64_t strings_size)
+{
+    s->vectors_behind.size = s->slots_behind.size = 0;
+    s->row_count = row_count;
+    s->strings_size = strings_size;
+}
+
+void segment_populate(const struct segment *s)
+{
+    file_map_populate(segment_vectors(s), s->row_count * s->header.dim * sizeof(float));
+}
+
 void segment_seal(struct segment *segment)
 {
+    behind_fini(&segment->vectors_behind);
+    behind_fini(&segment->slots_behind);
     file_release(&segment->file);
 }
 
@@ -389,7 +415,7 @@ static wg_err append_slots(struct segment *s, const struct segment_rows *rows, s
         sums[i + j] = slots[j].sum;
     }
     uint64_t at = s->header.ids_offset + (s->row_count + i) * sizeof *slots;
-    TRY(file_write_at(&s->file, slots, count * sizeof *slots, at));
+    TRY(behind_write(&s->slots_behind, &s->file, slots, count * sizeof *slots, at));
 out:
     return err;
 }
@@ -413,8 +439,9 @@ wg_err segment_append(struct segment *s, const struct segment_rows *rows, uint32
     size_t row_size = s->header.dim * sizeof(float);
     assert(rows->count <= s->header.capacity - s->row_count);
     uint64_t at = HEADER_SIZE + s->row_count * row_size;
-    TRY(file_write_at(&s->file, rows->vectors, rows->count * row_size, at));
-    file_flush_begin(&s->file, at, rows->count * row_size);
+    TRY(behind_write(&s->vectors_behind, &s->file, rows->vectors, rows->count * row_size, at));
+    if (rows->count * row_size >= FLUSH_BYTES_MIN)
+        file_flush_begin(&s->file, at, rows->count * row_size);
     for (size_t i = 0; i < rows->count; i += SLOT_BATCH)
         TRY(append_slots(s, rows, i, &strings, sums));
     if (rows->numbers)

@@ -8,6 +8,7 @@
  * One thread writes; any number read rows below a count that they were told after the write.
  * Segments are counted references: views hold them, and the last one closes the file. */
 #include "os/file.h"
+#include "store/behind.h"
 #include "store/record.h"
 #include "waggle/collection.h"
 
@@ -45,7 +46,8 @@ struct segment {
     struct segment_header header;
     const void *map;
     size_t map_size;
-    uint64_t row_count; /* written so far; the writer's */
+    struct behind vectors_behind, slots_behind; /* the writer's, as is row_count */
+    uint64_t row_count; /* appended so far */
     uint64_t end_row;   /* of a packed one */
     atomic_uint_least64_t strings_size; /* written so far, and read to check ids */
 };
@@ -81,6 +83,9 @@ WG_CHECKED wg_err segment_open(const struct segment_place *place,
 struct segment *segment_retain(struct segment *segment);
 void segment_release(struct segment **segment);
 
+/* Makes the pages of its rows ready for those who read it first. */
+void segment_populate(const struct segment *segment);
+
 /* Nothing is appended any more: the file's handle is given back. */
 void segment_seal(struct segment *segment);
 
@@ -98,6 +103,10 @@ struct segment_rows {
 };
 WG_CHECKED wg_err segment_append(struct segment *segment, const struct segment_rows *rows,
                                  uint32_t *sums);
+/* Rows can be read, and synced, after this. */
+WG_CHECKED wg_err segment_flush(struct segment *segment);
+/* Takes back what was appended behind these counts. */
+void segment_rewind(struct segment *segment, uint64_t row_count, uint64_t strings_size);
 
 /* Bytes that a segment of so many rows takes on the disk, but for long ids. */
 uint64_t segment_file_size(uint64_t capacity, uint32_t dim, bool packed);

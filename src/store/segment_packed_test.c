@@ -44,7 +44,8 @@ static int make_rows(void **state)
 static wg_err append(struct segment *segment, size_t first, size_t count)
 {
     struct segment_rows rows = { vectors + first * DIM, ids + first, numbers + first, count };
-    return segment_append(segment, &rows, sums + first);
+    wg_err err = segment_append(segment, &rows, sums + first);
+    return err == WG_OK ? segment_flush(segment) : err;
 }
 
 /* A packed segment of all rows, closed, and what the tables say of it. */
@@ -112,6 +113,7 @@ static void packing_changes_no_checksum(void **state)
         plain.number++;
         assert_ok(segment_create(folder, &plain, &alone));
         assert_ok(segment_append(alone, &row, &sum));
+        assert_ok(segment_flush(alone));
         assert_int_equal(sum, sums[i]);
         segment_release(&alone);
     }

@@ -42,7 +42,8 @@ static void make_rows(void)
 static wg_err append(struct segment *segment, size_t first, size_t count)
 {
     struct segment_rows rows = { vectors + first * DIM, ids + first, NULL, count };
-    return segment_append(segment, &rows, sums + first);
+    wg_err err = segment_append(segment, &rows, sums + first);
+    return err == WG_OK ? segment_flush(segment) : err;
 }
 
 static struct segment_record record_of(const struct segment *segment)
@@ -156,6 +157,7 @@ static void a_segment_can_be_filled(void **state)
     struct segment_rows rows = { zeros, longest, NULL, CAPACITY };
     assert_ok(segment_create(folder, &params, &segment));
     assert_ok(segment_append(segment, &rows, got));
+    assert_ok(segment_flush(segment));
     for (size_t i = 0; i < CAPACITY; i++)
         assert_memory_equal(segment_id(segment, i).as.string, text, WG_ID_SIZE_MAX);
     segment_release(&segment);
@@ -173,6 +175,7 @@ static void equal_rows_have_different_sums(void **state)
     struct segment *segment = NULL;
     assert_ok(segment_create(folder, &params, &segment));
     assert_ok(segment_append(segment, &rows, got));
+    assert_ok(segment_flush(segment));
     assert_int_not_equal(got[0], got[1]);
     segment_release(&segment);
 }

@@ -47,6 +47,7 @@ static void add_segment(size_t s)
                                  count };
     assert_ok(segment_create(folder, &params, &segment));
     assert_ok(segment_append(segment, &rows, sums));
+    assert_ok(segment_flush(segment));
     assert_ok(layout_add(&layout, segment, count));
 }
 

@@ -122,6 +122,17 @@ wg_err file_map(const struct file *file, uint64_t offset, size_t size, const voi
     return WG_OK;
 }
 
+void file_map_populate(const void *map, size_t size)
+{
+#ifdef MADV_POPULATE_READ
+    void *start;
+    memcpy(&start, &map, sizeof start);
+    (void)madvise(start, size, MADV_POPULATE_READ);
+#else
+    (void)map, (void)size;
+#endif
+}
+
 void file_unmap(const void **map, size_t size)
 {
     void *start;

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* CPU_COUNT */
 #include "os/machine.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
@@ -35,6 +36,22 @@ uint32_t processor_count(void)
         return (uint32_t)CPU_COUNT(&set);
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 ? (uint32_t)online : 1;
+}
+
+void processors_get(struct processors *out)
+{
+    cpu_set_t set;
+    *out = (struct processors){ 0 };
+    static_assert(sizeof set <= sizeof out->set, "room for the set");
+    out->known = sched_getaffinity(0, sizeof set, &set) == 0;
+    if (out->known) memcpy(out->set, &set, sizeof set);
+}
+
+void processors_use(const struct processors *processors)
+{
+    cpu_set_t set;
+    memcpy(&set, processors->set, sizeof set);
+    if (processors->known) (void)sched_setaffinity(0, sizeof set, &set);
 }
 
 /* The text behind "key : " in the first such line of a file of /proc. */

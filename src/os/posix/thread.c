@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -74,6 +75,26 @@ void condition_broadcast(struct condition *condition)
     must(pthread_cond_broadcast(&condition->handle));
 }
 
+void semaphore_init(struct semaphore *semaphore)
+{
+    must(sem_init(&semaphore->handle, 0, 0) == 0 ? 0 : errno);
+}
+
+void semaphore_fini(struct semaphore *semaphore)
+{
+    must(sem_destroy(&semaphore->handle) == 0 ? 0 : errno);
+}
+
+void semaphore_post(struct semaphore *semaphore)
+{
+    must(sem_post(&semaphore->handle) == 0 ? 0 : errno);
+}
+
+void semaphore_wait(struct semaphore *semaphore)
+{
+    while (sem_wait(&semaphore->handle) != 0) must(errno == EINTR ? 0 : errno);
+}
+
 void rwlock_init(struct rwlock *lock)
 {
     pthread_rwlockattr_t attributes;
@@ -137,4 +158,9 @@ wg_err thread_start(void (*run)(void *arg), void *arg, struct thread *out)
 void thread_join(struct thread *thread)
 {
     must(pthread_join(thread->handle, NULL));
+}
+
+void thread_yield(void)
+{
+    sched_yield();
 }
