@@ -38,7 +38,7 @@ static const struct option_spec options[] = {
     { "first-id", 0, .type = OPTION_COUNT, .value = "N", .target = &flags.first_id,
       .max = UINT64_MAX, .help = "id of the first point; the next have the next (default: 0)" },
     { "batch", 0, .type = OPTION_COUNT, .value = "N", .target = &flags.batch, .min = 1,
-      .max = 1 << 20, .help = "points written at once (default: about 16 MiB of vectors)" },
+      .max = 1 << 20, .help = "points written at once (default: about 64 MiB of vectors)" },
     { "limit", 'l', .type = OPTION_COUNT, .value = "N", .target = &flags.limit, .min = 1,
       .max = UINT64_MAX, .help = "import the first N points only" },
     { "create", 0, .type = OPTION_FLAG, .target = &flags.create,

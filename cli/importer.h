@@ -18,7 +18,7 @@ struct import {
     bool in_doubt; /* out: a queued write failed; more than done may be there */
 };
 
-/* About 16 MiB of vectors, 1,000 to 65,536 points. */
+/* About 64 MiB of vectors, 1,000 to 65,536 points. */
 size_t import_batch_room(size_t dim);
 
 WG_CHECKED wg_err import_run(struct import *import);
