@@ -99,7 +99,7 @@ static void write_plain(void *arg)
 {
     struct bench *b = arg;
     if (write_file(b) != WG_OK) fail(b);
-    (void)!file_remove(b->plain_path);
+    file_discard(b->plain_path);
 }
 
 static wg_err search_once(struct bench *b, wg_searcher *searcher)

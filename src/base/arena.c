@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { BLOCK_SIZE = 16 * 1024, ALIGNMENT = 8 };
+enum { BLOCK_SIZE = 1024, ALIGNMENT = 8 };
 
 struct arena_block {
     struct arena_block *after;

@@ -137,6 +137,29 @@ void background_hurry(struct background *b, const void *arg)
     mutex_unlock(&b->mutex);
 }
 
+/* With the mutex held: out of the queue; NULL: there is none. */
+static struct job *take_job(struct background *b, const void *arg)
+{
+    struct job **at = &b->first;
+    while (*at && (*at)->arg != arg) at = &(*at)->after;
+    struct job *job = *at;
+    if (job) *at = job->after;
+    if (!b->first && !b->busy) condition_broadcast(&b->idle);
+    return job;
+}
+
+void background_cancel(struct background *b, const void *arg)
+{
+    for (;;) {
+        mutex_lock(&b->mutex);
+        struct job *job = take_job(b, arg);
+        mutex_unlock(&b->mutex);
+        if (!job) return;
+        job->run(job->arg, true);
+        mem_free(&job);
+    }
+}
+
 void background_drain(struct background *b)
 {
     mutex_lock(&b->mutex);

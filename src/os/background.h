@@ -20,5 +20,7 @@ WG_CHECKED wg_err background_submit_after(struct background *background, uint32_
                                           background_job *run, void *arg);
 /* Jobs with this arg wait for nothing any more. */
 void background_hurry(struct background *background, const void *arg);
+/* Jobs with this arg that have not begun are run here, cancelled. */
+void background_cancel(struct background *background, const void *arg);
 /* Returns when no job is left. */
 void background_drain(struct background *background);

@@ -51,6 +51,8 @@ void file_map_populate(const void *map, size_t size);
 void file_unmap(const void **map, size_t size);
 
 WG_CHECKED wg_err file_remove(const char *path);
+/* Removes it if that can be done; wg_message() stays as it is. */
+void file_discard(const char *path);
 
 WG_CHECKED wg_err folder_create(const char *path); /* WG_EEXISTS also for a file of that name */
 WG_CHECKED wg_err folder_sync(const char *path); /* its names are on the disk */

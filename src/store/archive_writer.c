@@ -73,7 +73,7 @@ static wg_err move_into_place(struct archive_writer *w)
 {
     wg_err err = file_link(w->temporary, w->path);
     if (err == WG_OK)
-        (void)!file_remove(w->temporary);
+        file_discard(w->temporary);
     else if (err != WG_EEXISTS)
         err = file_rename(w->temporary, w->path);
     if (err == WG_OK) mem_free(&w->temporary);
@@ -98,14 +98,14 @@ wg_err archive_writer_finish(struct archive_writer *w)
     TRY(write_contents(w));
     TRY(move_into_place(w));
     err = sync_folder_of(w->path);
-    if (err != WG_OK) (void)!file_remove(w->path);
+    if (err != WG_OK) file_discard(w->path);
 out:
     return err;
 }
 
 void archive_writer_fini(struct archive_writer *w)
 {
-    if (w->temporary && w->file.path) (void)!file_remove(w->temporary);
+    if (w->temporary && w->file.path) file_discard(w->temporary);
     file_close(&w->file);
     mem_free(&w->temporary);
     mem_free(&w->path);

@@ -17,8 +17,9 @@ wg_err behind_write(struct behind *behind, const struct file *file, const void *
 {
     wg_err err = WG_OK;
     bool follows = offset == behind->offset + behind->size;
-    if (!follows || size > BEHIND_BYTES - behind->size) TRY(behind_flush(behind, file));
-    if (size > BEHIND_BYTES / 2) return file_write_at(file, bytes, size, offset);
+    bool large = size > BEHIND_BYTES / 2;
+    if (!follows || large || size > BEHIND_BYTES - behind->size) TRY(behind_flush(behind, file));
+    if (large) return file_write_at(file, bytes, size, offset);
     if (!behind->bytes) TRY(mem_resize(&behind->bytes, BEHIND_BYTES));
     if (behind->size == 0) behind->offset = offset;
     memcpy(behind->bytes + behind->size, bytes, size);

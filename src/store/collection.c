@@ -228,7 +228,7 @@ static bool sweep_file(void *user, const char *name)
     }
     char *path = NULL;
     if (!named && segment_is_name(name) && path_join(c->folder, name, &path) == WG_OK)
-        (void)!file_remove(path); /* tried again when it is opened next */
+        file_discard(path); /* tried again when it is opened next */
     mem_free(&path);
     return true;
 }
@@ -243,6 +243,16 @@ static void init(struct collection *c)
     group_init(&c->group);
 }
 
+/* LMDB would make tables that are lost anew, and repair then find nothing to repair. */
+static wg_err check_tables(const char *folder)
+{
+    char *path = NULL;
+    wg_err err = path_join(folder, "tables", &path);
+    if (err == WG_OK) err = db_check_there(path);
+    mem_free(&path);
+    return err;
+}
+
 wg_err collection_open(const struct store_host *host, const struct collection_place *place,
                        struct collection **out)
 {
@@ -253,6 +263,7 @@ wg_err collection_open(const struct store_host *host, const struct collection_pl
     init(c);
     TRY(path_join(place->name, "", &c->name));
     TRY(path_join(place->folder, "", &c->folder));
+    if (!place->alone) TRY(check_tables(c->folder));
     TRY(collection_db_open(c->folder, use_of(c->mode, place->alone), host->reader_limit, &c->db));
     TRY(load_newest(c, NULL, &c->current));
     TRY(residency_create(host->devices, c->space.dim, &c->residency));
@@ -273,6 +284,7 @@ static void finish_work(struct collection *c)
         log_line(&c->host->log, WG_LOG_ERROR, "%s: a queued write was not done: %s", c->folder,
                  wg_message());
     if (c->host->timer) background_hurry(c->host->timer, c);
+    if (c->host->background) background_cancel(c->host->background, c);
     mutex_lock(&c->publish);
     while (c->job_count > 0) condition_wait(&c->idle, &c->publish);
     mutex_unlock(&c->publish);
@@ -457,7 +469,10 @@ wg_err snapshot_begin(struct collection *c, struct snapshot *out)
         TRY(must_get(&out->txn, TABLE_META, db_text("commit"), "the commit's record", &value));
         TRY(RECORD_READ(value, &commit, "the commit's record"));
         err = view_of_txn(c, &out->txn, commit.sequence, &out->view);
-        if (err == WG_ENOTFOUND && db_moment(c->db) != moment) continue; /* a segment went */
+        if (err == WG_ENOTFOUND) {
+            db_abort(&out->txn); /* it holds a lock that db_moment takes, which is not recursive */
+            if (db_moment(c->db) != moment) continue; /* a segment went */
+        }
         TRY(err);
     }
 out:

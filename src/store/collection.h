@@ -49,6 +49,7 @@ struct collection {
     atomic_uint next_segment; /* the number of the next segment file */
     atomic_bool broken;   /* a sync failed: nothing more is written */
     atomic_bool covering; /* rows are on their way to a device */
+    atomic_bool encoding; /* a job in the background makes codes, or is about to */
     atomic_bool compacting;      /* a job in the background is on its way */
     struct mutex compaction;     /* held by the thread that compacts */
     atomic_uint_least64_t last_sequence, compact_after; /* not before that sequence */

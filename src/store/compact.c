@@ -247,7 +247,8 @@ void collection_tidy(struct collection *c)
     struct range range;
     struct view *view = collection_view(c);
     c->last_sequence = view->commit.sequence;
-    bool worn = view->commit.sequence >= c->compact_after && choose(view, 0, false, &range);
+    bool worn = !c->compacting && view->commit.sequence >= c->compact_after &&
+                choose(view, 0, false, &range);
     view_release(&view);
     if (!worn || c->closing || atomic_exchange(&c->compacting, true)) return;
     collection_job_begin(c);

@@ -131,6 +131,36 @@ out:
     return err;
 }
 
+wg_err db_check_there(const char *folder)
+{
+    wg_err err = WG_OK;
+    char *path = NULL;
+    struct file file = { 0 };
+    uint64_t size = 0;
+    TRY(path_join(folder, "data.mdb", &path));
+    if (file_exists(path)) {
+        TRY(file_open(path, FILE_READ, &file));
+        TRY(file_size(&file, &size));
+    }
+    if (size == 0) TRY(wg_fail(WG_ECORRUPT, "%s: it is lost, or empty", path));
+out:
+    file_close(&file);
+    mem_free(&path);
+    return err;
+}
+
+/* While it is opened nobody else uses it: no lock is needed to follow a map that another process
+ * grew. */
+static int begin_opening(struct db *db, unsigned flags, MDB_txn **out)
+{
+    int result = begin_handle(db, flags, out);
+    while (result == MDB_MAP_RESIZED) {
+        result = mdb_env_set_mapsize(db->env, 0);
+        if (result == 0) result = begin_handle(db, flags, out);
+    }
+    return result;
+}
+
 /* Beside a writer: within a transaction, which keeps its pages as they are. LMDB may have been
  * writing the page that decides when it was read, so what is wrong must be so twice. */
 static wg_err check_pages_beside(struct db *db, const struct db_params *params)
@@ -138,7 +168,7 @@ static wg_err check_pages_beside(struct db *db, const struct db_params *params)
     wg_err err = WG_ECORRUPT;
     for (int i = 0; i < 3 && (err == WG_ECORRUPT || err == WG_ENOTFOUND); i++) {
         MDB_txn *txn = NULL;
-        int result = begin_handle(db, MDB_RDONLY, &txn);
+        int result = begin_opening(db, MDB_RDONLY, &txn);
         if (result != 0) return fail_lmdb(db, "begin to read", result);
         err = check_pages(db, params, mdb_txn_id(txn));
         mdb_txn_abort(txn);
@@ -152,7 +182,7 @@ static wg_err open_tables(struct db *db, const struct db_params *params)
     wg_err err = params->use == DB_READ ? check_pages_beside(db, params) : WG_OK;
     if (err != WG_OK) return err;
     bool may_write = writes(params->use);
-    int result = begin_handle(db, may_write ? 0 : MDB_RDONLY, &txn);
+    int result = begin_opening(db, may_write ? 0 : MDB_RDONLY, &txn);
     for (size_t i = 0; result == 0 && i < params->table_count; i++)
         result = mdb_dbi_open(txn, params->tables[i], may_write ? MDB_CREATE : 0, &db->tables[i]);
     if (result == MDB_NOTFOUND) {
@@ -203,7 +233,8 @@ static wg_err open_env(struct db *db, const struct db_params *params)
     int result = mdb_env_create(&db->env);
     if (result == 0) result = mdb_env_set_maxdbs(db->env, DB_TABLES_MAX);
     if (result == 0) result = mdb_env_set_maxreaders(db->env, params->reader_limit);
-    if (result == 0) result = mdb_env_set_mapsize(db->env, params->map_size);
+    if (result == 0 && writes(params->use)) /* a reader takes the size that was left in the file */
+        result = mdb_env_set_mapsize(db->env, params->map_size);
     if (result == 0) result = mdb_env_open(db->env, db->path, flags, 0666);
     return result == 0 ? WG_OK : fail_lmdb(db, "open it", result);
 }
@@ -260,14 +291,16 @@ void db_close(struct db **db)
 static wg_err begin_reading(struct db *db, struct db_txn *out)
 {
     MDB_txn *handle;
-    rwlock_read(&db->map); /* until its end */
-    bool dead = db->dead;
-    int result = dead ? 0 : begin_handle(db, MDB_RDONLY, &handle);
-    if (result == MDB_MAP_RESIZED) {
+    int result = 0;
+    bool dead;
+    for (;;) {
+        rwlock_read(&db->map); /* until its end */
+        dead = db->dead;
+        if (!dead) result = begin_handle(db, MDB_RDONLY, &handle);
+        if (dead || result != MDB_MAP_RESIZED) break;
         rwlock_unlock(&db->map);
         result = adopt_size(db);
-        rwlock_read(&db->map);
-        if (result == 0) result = begin_handle(db, MDB_RDONLY, &handle);
+        if (result != 0) return fail_lmdb(db, "follow its map", result);
     }
     if (dead || result != 0) rwlock_unlock(&db->map);
     if (dead) return wg_fail(WG_EIO, "%s: lost its map; open it again", db->path);
@@ -350,7 +383,7 @@ wg_err db_grow(struct db *db)
     MDB_envinfo info;
     (void)mdb_reader_check(db->env, &(int){ 0 }); /* a dead reader keeps pages from being used */
     rwlock_write(&db->map);
-    int result = mdb_env_info(db->env, &info);
+    int result = db->dead ? EIO : mdb_env_info(db->env, &info);
     if (result == 0) {
         result = mdb_env_set_mapsize(db->env, 2 * info.me_mapsize);
         db->dead = result != 0; /* it unmaps first */
@@ -383,8 +416,11 @@ bool db_is_filling(struct db *db)
 {
     MDB_envinfo info;
     MDB_stat stat;
-    if (mdb_env_info(db->env, &info) != 0 || mdb_env_stat(db->env, &stat) != 0) return false;
-    return (info.me_last_pgno + 1) * stat.ms_psize > info.me_mapsize / 2;
+    rwlock_read(&db->map);
+    bool known =
+        !db->dead && mdb_env_info(db->env, &info) == 0 && mdb_env_stat(db->env, &stat) == 0;
+    rwlock_unlock(&db->map);
+    return known && (info.me_last_pgno + 1) * stat.ms_psize > info.me_mapsize / 2;
 }
 
 /* Whether what kept a transaction from beginning was put right: LMDB's copying begins one of its

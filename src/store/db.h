@@ -41,6 +41,8 @@ struct db_params {
 /* Walks all pages before LMDB does (store/pages.h): WG_ECORRUPT when one is damaged. */
 WG_CHECKED wg_err db_open(const struct db_params *params, struct db **out);
 void db_close(struct db **db);
+/* WG_ECORRUPT when LMDB would make a new file in the folder, as db_open for writing lets it. */
+WG_CHECKED wg_err db_check_there(const char *folder);
 
 /* A transaction. What db_get returns lives until its end. */
 struct db_txn {

@@ -149,6 +149,7 @@ static wg_err open_db(struct registry *r, const struct registry_params *params)
     char *path = NULL;
     TRY(path_join(params->store, "registry", &path));
     if (!folder_exists(path) && !file_exists(params->store)) TRY(make(r, params, path));
+    if (params->use != DB_READ_ALONE) TRY(db_check_there(path));
     struct db_params db = db_params_of(params, path);
     TRY(db_open(&db, &r->db));
     TRY(check_format(r, params->use == DB_READ || params->use == DB_READ_ALONE));

@@ -100,7 +100,7 @@ static wg_err take_mark(struct stage *stage)
     TRY(err);
     err = check_free(stage->path);
     if (err == WG_EINVAL) {
-        (void)!file_remove(path);
+        file_discard(path);
         file_close(&stage->mark);
         TRY(wg_fail(WG_EINVAL, "%s: not an empty folder", stage->path));
     }

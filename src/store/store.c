@@ -383,6 +383,15 @@ static struct member *least_recently_used(const struct store *store)
     return oldest;
 }
 
+/* With the mutex held. */
+static void remove_member(struct store *store, struct member *member)
+{
+    size_t i = 0;
+    while (store->members[i] != member) i++;
+    store->members[i] = store->members[--store->member_count];
+    member_destroy(&member);
+}
+
 static wg_err open_files(struct member *member, struct collection **out)
 {
     struct store *store = member->store;
@@ -407,8 +416,10 @@ static wg_err change_to_open(struct member *member)
     struct collection *collection = NULL;
     member->state = MEMBER_CHANGING;
     for (struct member *m;
-         store->open_count >= store->open_limit && (m = least_recently_used(store)) != NULL;)
+         store->open_count >= store->open_limit && (m = least_recently_used(store)) != NULL;) {
         close_files(m);
+        if (m->handle_count == 0) remove_member(store, m);
+    }
     store->open_count++;
     mutex_unlock(&store->mutex);
     wg_err err = open_files(member, &collection);
@@ -475,15 +486,6 @@ static wg_err add_member(struct store *store, const char *name, uint64_t number,
 out:
     member_destroy(&member);
     return err;
-}
-
-/* With the mutex held. */
-static void remove_member(struct store *store, struct member *member)
-{
-    size_t i = 0;
-    while (store->members[i] != member) i++;
-    store->members[i] = store->members[--store->member_count];
-    member_destroy(&member);
 }
 
 /* With naming held. */
@@ -600,7 +602,10 @@ wg_err store_rename_collection(struct store *store, const char *from, const char
     struct member *member = NULL;
     struct collection *collection;
     TRY(check_writable(store));
-    TRY(registry_rename(store->registry, from, to));
+    mutex_lock(&store->naming);
+    err = registry_rename(store->registry, from, to);
+    mutex_unlock(&store->naming);
+    TRY(err);
     struct naming naming = { .write = { .ops = &ops, .alone = true }, .name = to };
     err = store_open_member(store, to, &member);
     if (err == WG_OK) err = member_enter(member, &collection);

@@ -141,6 +141,11 @@ void file_unmap(const void **map, size_t size)
     *map = NULL;
 }
 
+void file_discard(const char *path)
+{
+    (void)unlink(path);
+}
+
 wg_err file_remove(const char *path)
 {
     return unlink(path) == 0 ? WG_OK : posix_fail(path, "remove");
