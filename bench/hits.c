@@ -145,7 +145,7 @@ static wg_err fill(struct both *both)
     struct device_set *devices = both->subject.context->devices;
     TRY(search_create(devices, &both->search));
     TRY(source_init(device_set_cpu(devices), both->dim, &both->source));
-    TRY(source_append(&both->source, both->rows.values, batch.count));
+    TRY(source_append(&both->source, &(struct row_batch){ both->rows.values, batch.count, NULL }));
     TRY(mem_resize(&both->other_memory, EVICT_BYTES));
     memset(both->other_memory, 1, EVICT_BYTES);
 out:

@@ -153,6 +153,9 @@ typedef struct wg_collection_info {
     uint64_t sequence; /* of the latest write */
     uint64_t chain_hash; /* over all writes: equal histories, equal hashes */
     uint64_t horizon; /* the list of changes holds those behind this sequence */
+    uint64_t coded_row_count; /* rows with eight-bit codes in memory, which exact searches read in
+                                 their place; made in the background */
+    uint64_t code_bytes; /* of those */
 } wg_collection_info;
 
 #define wg_collection_info_init(info) wg_collection_info_init_sized((info), sizeof *(info))

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/size.h"
+#include "quant/encode.h"
 #include "store/archive.h"
 #include "store/compact.h"
 #include "store/id.h"
@@ -296,6 +297,16 @@ void wg_collection_info_init_sized(wg_collection_info *info, size_t size)
     params_fill(info, size, &defaults, sizeof defaults);
 }
 
+static void count_codes(const struct view *view, wg_collection_info *out)
+{
+    for (size_t i = 0; i < view->layout.count; i++) {
+        const struct codes *codes = atomic_load(&view->layout.placed[i].segment->codes.codes);
+        if (!codes) continue;
+        out->coded_row_count += codes->row_count;
+        out->code_bytes += codes_bytes(codes);
+    }
+}
+
 static wg_err describe(struct collection *c, wg_collection_info *out)
 {
     struct view *view = collection_view(c);
@@ -312,6 +323,7 @@ static wg_err describe(struct collection *c, wg_collection_info *out)
         .chain_hash = view->commit.chain_hash,
         .horizon = view->commit.horizon,
     };
+    count_codes(view, &known);
     view_release(&view);
     wg_err err = WG_OK;
     const struct archive *archive = db_archive(c->db);

@@ -25,6 +25,7 @@ void wg_context_params_init_sized(wg_context_params *params, size_t size)
 
 static enum cpu_tier best_tier(void)
 {
+    if (processor_has_vnni()) return CPU_VNNI;
     return processor_has_avx512() ? CPU_AVX512 : processor_has_avx2() ? CPU_AVX2 : CPU_C;
 }
 
@@ -40,7 +41,8 @@ static wg_err choose_tier(const char *name, enum cpu_tier *out)
         return wg_fail(WG_ECONFIG, "this processor lacks the tier \"%s\"; its best is \"%s\"", name,
                        cpu_tier_name(best));
     }
-    return wg_fail(WG_ECONFIG, "there is no tier \"%s\"; there are c, avx2, avx512", name);
+    return wg_fail(WG_ECONFIG, "there is no tier \"%s\"; there are c, avx2, avx512, avx512vnni",
+                   name);
 }
 
 static wg_err check_threads(uint32_t threads)

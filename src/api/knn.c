@@ -81,7 +81,8 @@ static wg_err run(wg_context *context, const wg_knn_params *p, uint64_t *found_r
         request.queries = queries;
     }
     TRY(source_init(device_set_cpu(context->devices), p->dim, &source));
-    TRY(source_append(&source, rows ? rows : p->rows, p->row_count));
+    struct row_batch batch = { .values = rows ? rows : p->rows, .count = p->row_count };
+    TRY(source_append(&source, &batch));
     TRY(search_create(context->devices, &search));
     source.unchecked = rows_are_checked_by_scan(p);
     err = search_run(search, &request, &answer);

@@ -9,6 +9,7 @@
 #include "kernel/fpenv.h"
 #include "os/machine.h"
 #include "search/search.h"
+#include "store/encode.h"
 #include "store/read.h"
 
 #include <stdio.h>
@@ -167,6 +168,7 @@ static wg_err run(wg_searcher *s, const wg_search_params *p)
     TRY(ready_queries(s, p, &queries));
     collection_release_view(c, &s->view);
     s->view = collection_view(c);
+    collection_encode(c, s->view);
     struct search_request request = {
         .source = &s->view->source,
         .residency = c->residency,

@@ -27,6 +27,16 @@ enum row_type { ROW_F32 };
 /* A backend's own. */
 struct device;
 
+struct code_cell;
+
+/* Rows to append. */
+struct row_batch {
+    const float *values; /* count x dim */
+    size_t count;
+    const struct code_cell *codes; /* for the CPU: where codes of these rows are, or will be
+                                      (device/codes.h); outlives them; NULL: nowhere */
+};
+
 /* Rows resident on a device: only ever appended to, so a scan never sees a row change. */
 struct rows;
 
@@ -74,9 +84,9 @@ struct backend {
 
     WG_CHECKED wg_err (*rows_create)(struct device *device, enum row_type type, size_t dim,
                                      struct rows **out);
-    /* All of the values (count x dim) or, on an error, none. They may be reused after the wait,
-     * unless the device shares host memory: then they are kept in place and outlive the rows. */
-    WG_CHECKED wg_err (*rows_append_submit)(struct rows *rows, const void *values, size_t count,
+    /* All of them or, on an error, none. The values may be reused after the wait, unless the device
+     * shares host memory: then they are kept in place and outlive the rows. */
+    WG_CHECKED wg_err (*rows_append_submit)(struct rows *rows, const struct row_batch *batch,
                                             struct ticket **out);
     void (*rows_destroy)(struct rows **rows);
 

@@ -55,7 +55,8 @@ static wg_err upload(struct trial *t, struct prng *prng)
     TRY(slot_rows_create(t->slot, t->dim, &t->rows));
     for (size_t a = 0; a < APPENDS; a++) {
         size_t first = a * ROWS / APPENDS, end = (a + 1) * ROWS / APPENDS;
-        TRY(slot_rows_append(t->slot, t->rows, t->values + first * t->dim, end - first));
+        struct row_batch batch = { .values = t->values + first * t->dim, .count = end - first };
+        TRY(slot_rows_append(t->slot, t->rows, &batch));
     }
     TRY(bitmap_resize(&t->live, ROWS));
     for (size_t r = 0; r < ROWS; r++)

@@ -143,6 +143,11 @@ void device_set_destroy(struct device_set **set)
     mem_free(set);
 }
 
+const struct kernels *device_set_kernels(const struct device_set *set)
+{
+    return set->params.host.kernels;
+}
+
 bool device_set_falls_back(const struct device_set *set)
 {
     return set->params.fallback_to_cpu;
@@ -291,13 +296,13 @@ wg_err slot_rows_create(struct slot *slot, size_t dim, struct rows **out)
     return submit_end(slot, slot->backend->rows_create(slot->device, ROW_F32, dim, out));
 }
 
-wg_err slot_rows_append(struct slot *slot, struct rows *rows, const float *values, size_t count)
+wg_err slot_rows_append(struct slot *slot, struct rows *rows, const struct row_batch *batch)
 {
     wg_err err = WG_OK;
     struct ticket *ticket = NULL;
-    if (count == 0) return WG_OK;
+    if (batch->count == 0) return WG_OK;
     submit_begin(slot);
-    TRY(submit_end(slot, slot->backend->rows_append_submit(rows, values, count, &ticket)));
+    TRY(submit_end(slot, slot->backend->rows_append_submit(rows, batch, &ticket)));
     TRY(slot_wait(slot, &ticket));
 out:
     return err;

@@ -22,6 +22,7 @@ struct device_set_params {
 WG_CHECKED wg_err device_set_create(const struct device_set_params *params,
                                     struct device_set **out);
 void device_set_destroy(struct device_set **set);
+const struct kernels *device_set_kernels(const struct device_set *set);
 bool device_set_falls_back(const struct device_set *set);
 
 /* One device in its place in the set. */
@@ -47,8 +48,8 @@ void slot_label(const struct slot *slot, char *text, size_t room); /* "cpu: AMD 
 /* The operations of device/device.h, checked and counted. A failure of the device's own (not a
  * refused argument, a deadline or a cancellation) makes it suspect. rows_append waits. */
 WG_CHECKED wg_err slot_rows_create(struct slot *slot, size_t dim, struct rows **out);
-WG_CHECKED wg_err slot_rows_append(struct slot *slot, struct rows *rows, const float *values,
-                                   size_t count);
+WG_CHECKED wg_err slot_rows_append(struct slot *slot, struct rows *rows,
+                                   const struct row_batch *batch);
 void slot_rows_destroy(struct slot *slot, struct rows **rows);
 WG_CHECKED wg_err slot_mask_create(struct slot *slot, struct rows *rows, const struct bitmap *bits,
                                    struct mask **out);

@@ -136,9 +136,10 @@ static void a_device_out_of_memory_says_so(void **state)
     float values[8] = { 0 };
     assert_int_equal(slot_rows_create(device, 4, &rows), WG_OK);
     fake.memory_bytes = sizeof values - 1;
-    assert_int_equal(slot_rows_append(device, rows, values, 2), WG_EDEVICEMEMORY);
+    struct row_batch batch = { .values = values, .count = 2 };
+    assert_int_equal(slot_rows_append(device, rows, &batch), WG_EDEVICEMEMORY);
     fake.memory_bytes = sizeof values;
-    assert_int_equal(slot_rows_append(device, rows, values, 2), WG_OK);
+    assert_int_equal(slot_rows_append(device, rows, &batch), WG_OK);
     slot_rows_destroy(device, &rows);
 }
 

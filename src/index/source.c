@@ -8,14 +8,14 @@ wg_err source_init(struct slot *cpu, size_t dim, struct source *out)
     return slot_rows_create(cpu, dim, &out->rows);
 }
 
-wg_err source_append(struct source *source, const float *values, size_t count)
+wg_err source_append(struct source *source, const struct row_batch *batch)
 {
     wg_err err = WG_OK;
     TRY(mem_resize(&source->parts, source->part_count + 1));
-    TRY(slot_rows_append(source->cpu, source->rows, values, count));
+    TRY(slot_rows_append(source->cpu, source->rows, batch));
     source->parts[source->part_count++] =
-        (struct source_part){ .values = values, .first = source->row_count, .count = count };
-    source->row_count += count;
+        (struct source_part){ batch->values, source->row_count, batch->count };
+    source->row_count += batch->count;
 out:
     return err;
 }

@@ -25,8 +25,8 @@ struct source {
 
 /* A source without rows. source_fini also ends one that failed here. */
 WG_CHECKED wg_err source_init(struct slot *cpu, size_t dim, struct source *out);
-/* Rows in place: values, count x dim, must outlive the source. */
-WG_CHECKED wg_err source_append(struct source *source, const float *values, size_t count);
+/* Rows in place: what the batch points to must outlive the source. */
+WG_CHECKED wg_err source_append(struct source *source, const struct row_batch *batch);
 /* Rows that are not live are never found. */
 WG_CHECKED wg_err source_set_live(struct source *source, const struct bitmap *live);
 void source_fini(struct source *source);

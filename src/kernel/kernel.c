@@ -112,12 +112,73 @@ static void dot_panel_c(const float *queries, size_t query_count, const struct p
         }
 }
 
+static int32_t code_of(const struct coder *coder, float t)
+{
+    float code = t * coder->inverse;
+    if (code > CODE_MAX) return CODE_MAX;
+    if (code < -CODE_MAX) return -CODE_MAX;
+    return (int32_t)nearbyintf(code);
+}
+
+static void encode_c(const struct coder *coder, const float *rows, uint8_t *codes,
+                     struct code_sums *sums)
+{
+    size_t padded = code_step_count(coder->dim) * CODE_STEP;
+    for (size_t r = 0; r < PANEL_ROWS; r++) {
+        float error[LANES] = { 0 }, code[LANES] = { 0 }, value[LANES] = { 0 };
+        for (size_t i = 0; i < padded; i++) {
+            float t = i < coder->dim ? rows[r * coder->dim + i] - coder->centre[i] : 0.0f;
+            int32_t rounded = code_of(coder, t);
+            float c = (float)rounded, e = fmaf(-coder->scale, c, t);
+            error[i % LANES] = fmaf(e, e, error[i % LANES]);
+            code[i % LANES] = fmaf(c, c, code[i % LANES]);
+            value[i % LANES] = fmaf(t, t, value[i % LANES]);
+            codes[(i / CODE_STEP * PANEL_ROWS + r) * CODE_STEP + i % CODE_STEP] =
+                (uint8_t)(rounded + 128);
+        }
+        sums->error[r] = fold(error, sum);
+        sums->code[r] = fold(code, sum);
+        sums->value[r] = fold(value, sum);
+    }
+}
+
+static int32_t code_dot(const struct code_queries *queries, size_t q,
+                        const struct code_panel *panel, size_t r)
+{
+    size_t steps = code_step_count(panel->dim);
+    uint32_t sum = (uint32_t)queries->each[q].start; /* may pass 2^31 on its way */
+    for (size_t i = 0; i < steps; i++)
+        for (size_t j = 0; j < CODE_STEP; j++)
+            sum += (uint32_t)(queries->codes[((q / CODE_QUERIES * steps + i) * CODE_QUERIES +
+                                              q % CODE_QUERIES) *
+                                                 CODE_STEP +
+                                             j] *
+                              panel->codes[(i * PANEL_ROWS + r) * CODE_STEP + j]);
+    return (int32_t)sum;
+}
+
+static void sift_codes_c(const struct code_queries *queries, const struct code_panel *panel,
+                         uint32_t *kept)
+{
+    for (size_t q = 0; q < queries->count; q++) {
+        const struct code_query *query = &queries->each[q];
+        float limit = fmaf(query->error_factor, panel->error,
+                           fmaf(query->norm_factor, panel->norm, query->limit));
+        kept[q] = 0;
+        for (size_t r = 0; r < PANEL_ROWS; r++) {
+            float dot = (float)code_dot(queries, q, panel, r);
+            if (!(fmaf(query->scale, dot, panel->offsets[r]) > limit)) kept[q] |= UINT32_C(1) << r;
+        }
+    }
+}
+
 const char *cpu_tier_name(enum cpu_tier tier)
 {
     static const char *const names[CPU_TIER_COUNT] = {
         [CPU_C] = "c",
         [CPU_AVX2] = "avx2",
         [CPU_AVX512] = "avx512",
+        [CPU_VNNI] = "avx512vnni",
     };
     return names[tier];
 }
@@ -128,6 +189,7 @@ void kernels_init(struct kernels *k, enum cpu_tier tier)
 #define X(type, name) .name = name##_c,
         KERNELS(X)
 #undef X
+            .query_code_max = CODE_MAX,
     };
 #if defined(__x86_64__)
     kernels_init_x86(k, tier);

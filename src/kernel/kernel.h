@@ -51,6 +51,71 @@ struct panel {
 typedef void kernel_panel_f32(const float *queries, size_t query_count, const struct panel *panel,
                               float *scores, size_t stride);
 
+/* Codes: a component as a whole number from -CODE_MAX to CODE_MAX, times a scale. Those of
+ * PANEL_ROWS rows stand together, four components of each row side by side: that of component i of
+ * row r is codes[(i / CODE_STEP * PANEL_ROWS + r) * CODE_STEP + i % CODE_STEP], plus 128.
+ * Components from dim on, to a multiple of CODE_STEP, have code 0. */
+enum { CODE_STEP = 4, CODE_MAX = 127 };
+
+static inline size_t code_step_count(size_t dim)
+{
+    return (dim + CODE_STEP - 1) / CODE_STEP;
+}
+
+static inline size_t code_panel_size(size_t dim)
+{
+    return code_step_count(dim) * CODE_STEP * PANEL_ROWS;
+}
+
+/* How components become codes: t = x - centre, code = t * inverse, rounded to nearest and kept
+ * within CODE_MAX. */
+struct coder {
+    const float *centre; /* dim */
+    float scale, inverse; /* inverse: about 1 / scale; |t * inverse| is finite */
+    size_t dim;
+};
+
+/* Sums of squares over a row's components, each added as in l2: of fma(-scale, code, t), of the
+ * codes, and of t. */
+struct code_sums {
+    float error[PANEL_ROWS], code[PANEL_ROWS], value[PANEL_ROWS];
+};
+
+/* Codes PANEL_ROWS rows. codes has room for code_panel_size(dim). */
+typedef void kernel_encode_f32(const struct coder *coder, const float *rows, uint8_t *codes,
+                               struct code_sums *sums);
+
+/* Rows in code, and what stands in a bound for each, and for all of them. */
+struct code_panel {
+    const uint8_t *codes;
+    const float *offsets; /* PANEL_ROWS */
+    float error, norm;
+    size_t dim;
+};
+
+/* Queries in code, CODE_QUERIES together; that of component i of query q is
+ * codes[((q / CODE_QUERIES * code_step_count(dim) + i / CODE_STEP) * CODE_QUERIES +
+ *        q % CODE_QUERIES) * CODE_STEP + i % CODE_STEP], within the table's query_code_max. Queries
+ * from count on, to a multiple of CODE_QUERIES, are there, and anything. dim is at most 65,536. */
+enum { CODE_QUERIES = 12 };
+
+struct code_query {
+    int32_t start; /* -128 times the sum of its codes */
+    float scale, limit, error_factor, norm_factor;
+};
+
+struct code_queries {
+    const int8_t *codes;
+    const struct code_query *each;
+    size_t count;
+};
+
+/* Which rows of a panel may be near each query: bit r of kept[q] is 0 when
+ * fma(scale, dot, offsets[r]) > fma(error_factor, error, fma(norm_factor, norm, limit)), where dot
+ * is the sum of products of codes, exact, then rounded to a float. */
+typedef void kernel_sift_codes(const struct code_queries *queries, const struct code_panel *panel,
+                               uint32_t *kept);
+
 /* One line per kernel: type, name. The table and the kernel check are made from it. */
 #define KERNELS(X)                     \
     X(kernel_pair_f32, dot)            \
@@ -64,18 +129,21 @@ typedef void kernel_panel_f32(const float *queries, size_t query_count, const st
     X(kernel_sift_f32, sift)           \
     X(kernel_find_f32, find_refused)   \
     X(kernel_pack_f32, pack)           \
-    X(kernel_panel_f32, dot_panel)
+    X(kernel_panel_f32, dot_panel)     \
+    X(kernel_encode_f32, encode)       \
+    X(kernel_sift_codes, sift_codes)
 
 struct kernels {
 #define X(type, name) type *name;
     KERNELS(X)
 #undef X
+    int8_t query_code_max; /* of sift_codes: CODE_MAX, or what its sums of 16 bits can hold */
 };
 
 /* What the processor has and the operating system saves; a tier needs all that is below it. */
-enum cpu_tier { CPU_C, CPU_AVX2, CPU_AVX512, CPU_TIER_COUNT };
+enum cpu_tier { CPU_C, CPU_AVX2, CPU_AVX512, CPU_VNNI, CPU_TIER_COUNT };
 
-/* "c", "avx2", "avx512"; static. */
+/* "c", "avx2", "avx512", "avx512vnni"; static. */
 const char *cpu_tier_name(enum cpu_tier tier);
 
 /* Fills the table from the C tier upwards. Same tier, same table. */

@@ -305,6 +305,97 @@ static void check_kernel_panel_f32(struct subject *s, kernel_panel_f32 *want, ke
     compare(s, expected, scores, count);
 }
 
+static void check_kernel_encode_f32(struct subject *s, kernel_encode_f32 *want,
+                                    kernel_encode_f32 *got)
+{
+    static uint8_t expected[DIM_MAX * PANEL_ROWS];
+    struct code_sums expected_sums, sums;
+    size_t size = code_panel_size(s->dim);
+    s->query_count = 1;
+    s->row_count = PANEL_ROWS;
+    float *rows = guarded_take(&rows_room, PANEL_ROWS * s->dim);
+    float *centre = guarded_take(&queries_room, s->dim);
+    uint8_t *codes = guarded_take(&out_room, size / sizeof(float));
+    enum way way = (enum way)below(WAY_COUNT);
+    fill(rows, PANEL_ROWS * s->dim, way, 1);
+    fill(centre, s->dim, way, -1);
+    float scale = ldexpf(1 + (float)below(1000) / 1000, (int)below(110) - 60);
+    struct coder coder = { centre, scale, 1 / scale, s->dim };
+    want(&coder, rows, expected, &expected_sums);
+    enter();
+    got(&coder, rows, codes, &sums);
+    leave();
+    compare(s, expected, codes, size / sizeof(float));
+    compare(s, &expected_sums, &sums, sizeof sums / sizeof(float));
+}
+
+static int8_t query_code_max; /* of the tier */
+
+static struct code_query random_code_query(const int8_t *codes, size_t dim)
+{
+    int32_t sum = 0;
+    for (size_t i = 0; i < dim; i++) sum += codes[i];
+    return (struct code_query){
+        .start = -128 * sum,
+        .scale = one_in(2) ? -1 : random_component(),
+        .limit = one_in(2) ? (float)below(2000) - 1000 : random_value(),
+        .error_factor = one_in(2) ? 0 : random_component(),
+        .norm_factor = one_in(2) ? 0 : random_component(),
+    };
+}
+
+static void fill_code_queries(size_t query_count, size_t dim, int8_t *codes,
+                              struct code_query *each)
+{
+    static int8_t plain[DIM_MAX + CODE_STEP];
+    size_t steps = code_step_count(dim);
+    for (size_t q = 0; q < query_count; q++) {
+        int largest = one_in(2) ? query_code_max : 3;
+        memset(plain, 0, sizeof plain);
+        for (size_t i = 0; i < dim; i++)
+            plain[i] = (int8_t)((int)below(2 * (size_t)largest + 1) - largest);
+        if (one_in(4)) memset(plain, one_in(2) ? largest : -largest, dim);
+        each[q] = random_code_query(plain, dim);
+        int8_t *block = codes + q / CODE_QUERIES * steps * CODE_QUERIES * CODE_STEP;
+        for (size_t i = 0; i < steps * CODE_STEP; i++)
+            block[(i / CODE_STEP * CODE_QUERIES + q % CODE_QUERIES) * CODE_STEP + i % CODE_STEP] =
+                plain[i];
+    }
+}
+
+static void fill_codes(uint8_t *codes, size_t size)
+{
+    bool narrow = one_in(2);
+    for (size_t i = 0; i < size; i++)
+        codes[i] = (uint8_t)(narrow ? 126 + below(5) : 1 + below(255));
+    if (one_in(4)) memset(codes, one_in(2) ? 255 : 1, size);
+}
+
+static void check_kernel_sift_codes(struct subject *s, kernel_sift_codes *want,
+                                    kernel_sift_codes *got)
+{
+    static struct code_query each[PANEL_QUERIES_MAX];
+    static float offsets[PANEL_ROWS];
+    uint32_t expected[PANEL_QUERIES_MAX];
+    s->query_count = below(PANEL_QUERIES_MAX + 1);
+    s->row_count = PANEL_ROWS;
+    size_t blocks = (s->query_count + CODE_QUERIES - 1) / CODE_QUERIES;
+    size_t block_size = code_step_count(s->dim) * CODE_QUERIES * CODE_STEP;
+    int8_t *queries = guarded_take(&queries_room, blocks * block_size / sizeof(float));
+    uint8_t *codes = guarded_take(&rows_room, code_panel_size(s->dim) / sizeof(float));
+    uint32_t *kept = guarded_take(&out_room, s->query_count);
+    fill_code_queries(s->query_count, s->dim, queries, each);
+    fill_codes(codes, code_panel_size(s->dim));
+    for (size_t r = 0; r < PANEL_ROWS; r++) offsets[r] = one_in(2) ? 0 : random_value();
+    struct code_panel panel = { codes, offsets, random_component(), random_component(), s->dim };
+    struct code_queries all = { queries, each, s->query_count };
+    want(&all, &panel, expected);
+    enter();
+    got(&all, &panel, kept);
+    leave();
+    compare(s, expected, kept, s->query_count);
+}
+
 static void check_round(const char *tier, const struct kernels *c, const struct kernels *k)
 {
     for (size_t dim = 0; dim <= DIM_MAX; dim += dim < 130 ? 1 : 469) {
@@ -380,10 +471,41 @@ static void check_no_hole(enum cpu_tier tier, const struct kernels *k)
     struct kernels under;
     if (tier == CPU_C) return;
     kernels_init(&under, tier - 1);
+    if (tier == CPU_VNNI) { /* an instruction for one kernel */
+        expect(k->sift_codes != under.sift_codes, cpu_tier_name(tier), "sift_codes is another's");
+        return;
+    }
 #define X(type, name) \
     expect(k->name != under.name, cpu_tier_name(tier), #name " is that of the tier below");
     KERNELS(X)
 #undef X
+}
+
+/* Row 1 is (0.5 -0.875 990) behind a centre of 10, coded at a scale of 0.5. */
+static void check_known_codes(const char *tier, const struct kernels *k)
+{
+    static float rows[PANEL_ROWS * 3], offsets[PANEL_ROWS];
+    const float centre[] = { 10, 10, 10 };
+    uint8_t codes[CODE_STEP * PANEL_ROWS];
+    struct code_sums sums;
+    for (size_t i = 0; i < PANEL_ROWS * 3; i++) rows[i] = 10;
+    rows[3] = 10.5f, rows[4] = 9.125f, rows[5] = 1000;
+    k->encode(&(struct coder){ centre, 0.5f, 2, 3 }, rows, codes, &sums);
+    expect(codes[4] == 129 && codes[5] == 126 && codes[6] == 255 && codes[7] == 128 &&
+               codes[0] == 128 && codes[8] == 128,
+           tier, "the codes of 0.5, -0.875 and 990 are not 1, -2 and 127");
+    expect(sums.error[1] == 0.125f * 0.125f + 926.5f * 926.5f && sums.code[1] == 5 + 127 * 127 &&
+               sums.value[1] == 0.25f + 0.875f * 0.875f + 990.0f * 990.0f && sums.value[0] == 0,
+           tier, "the sums of squares of those codes are others");
+    int8_t queries[CODE_QUERIES * CODE_STEP] = { 3, 1, 1 };
+    struct code_query each = { -128 * 5, 1, 128, 2, 1 };
+    struct code_panel panel = { codes, offsets, 0, 0, 3 };
+    uint32_t kept;
+    k->sift_codes(&(struct code_queries){ queries, &each, 1 }, &panel, &kept);
+    expect(kept == UINT32_MAX, tier, "a dot of 3 - 2 + 127 is above 128");
+    each.limit = 124, panel.error = panel.norm = 1;
+    k->sift_codes(&(struct code_queries){ queries, &each, 1 }, &panel, &kept);
+    expect(kept == ~UINT32_C(2), tier, "a dot of 128 is not above 124 + 2 + 1");
 }
 
 /* Were this to hold without fp_env_enter, the hostile rounds would show nothing. */
@@ -414,9 +536,11 @@ static bool processor_has(enum cpu_tier tier)
         return processor_has(CPU_AVX2) && __builtin_cpu_supports("avx512f") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512vl");
+    case CPU_VNNI: return processor_has(CPU_AVX512) && __builtin_cpu_supports("avx512vnni");
 #else
     case CPU_AVX2:
-    case CPU_AVX512: return false;
+    case CPU_AVX512:
+    case CPU_VNNI: return false;
 #endif
     case CPU_TIER_COUNT: break;
     }
@@ -428,10 +552,12 @@ static void check_tier(enum cpu_tier tier, const struct kernels *c)
     const char *name = cpu_tier_name(tier);
     struct kernels k;
     kernels_init(&k, tier);
+    query_code_max = k.query_code_max;
     check_no_hole(tier, &k);
     check_known_scores(name, &k);
     check_known_positions(name, &k);
     check_known_panel(name, &k);
+    check_known_codes(name, &k);
     for (int round = 0; round < ROUNDS; round++) check_round(name, c, &k);
     check_hostility(&k);
     hostile = true;

@@ -25,7 +25,10 @@ void processor_name(char *name, size_t room);
 /* That the processor has it and the operating system saves its registers. */
 bool processor_has_avx2(void); /* and fma */
 bool processor_has_avx512(void); /* f, dq, bw and vl */
+bool processor_has_vnni(void);   /* those, and vnni */
 
 /* 0: unknown. Free is what can be had without swapping. */
 uint64_t memory_bytes(void);
 uint64_t memory_free_bytes(void);
+/* That these bytes be backed by large pages, where the system allows it; whole ones within them. */
+void prefer_large_pages(void *start, size_t size);

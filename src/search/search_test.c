@@ -54,10 +54,12 @@ static void open_devices(struct fixture *f, bool falls_back)
     for (size_t i = 0; i < 2; i++) {
         struct source *source = &f->sources[i];
         assert_int_equal(source_init(cpu, DIM, source), WG_OK);
-        assert_int_equal(source_append(source, f->values, 300), WG_OK);
+        struct row_batch first = { .values = f->values, .count = 300 };
+        assert_int_equal(source_append(source, &first), WG_OK);
         source->moment = i + 1;
     }
-    assert_int_equal(source_append(&f->sources[1], f->values + 300 * DIM, ROWS - 300), WG_OK);
+    struct row_batch others = { .values = f->values + 300 * DIM, .count = ROWS - 300 };
+    assert_int_equal(source_append(&f->sources[1], &others), WG_OK);
     assert_int_equal(source_set_live(&f->sources[1], &f->live), WG_OK);
     settle(f);
 }

@@ -3,6 +3,7 @@
 #include "base/checksum.h"
 #include "base/mem.h"
 #include "store/compact.h"
+#include "store/encode.h"
 #include "store/live.h"
 
 #include <string.h>
@@ -514,6 +515,7 @@ wg_err commit_finish(struct commit *commit)
     view = collection_publish(c); /* the one before */
     commit_fini(commit);
     collection_cover(c);
+    collection_encode(c, c->current);
     collection_tidy(c);
 out:
     if (err != WG_OK) commit_abort(commit);

@@ -2,6 +2,7 @@
 
 #include "base/checksum.h"
 #include "base/mem.h"
+#include "quant/encode.h"
 #include "store/id.h"
 
 #include <inttypes.h>
@@ -224,8 +225,10 @@ void segment_release(struct segment **segment)
     if (!s || atomic_fetch_sub(&s->references, 1) != 1) return;
     behind_fini(&s->vectors_behind);
     behind_fini(&s->slots_behind);
+    struct codes *codes = atomic_load(&s->codes.codes);
+    codes_destroy(&codes);
     file_unmap(&s->map, s->map_size);
-    if (s->doomed && s->file.path) (void)!file_remove(s->file.path); /* else swept at open */
+    if (s->doomed && s->file.path) file_discard(s->file.path); /* else swept at open */
     file_close(&s->file);
     mem_free(&s);
 }

@@ -7,6 +7,7 @@
  *
  * One thread writes; any number read rows below a count that they were told after the write.
  * Segments are counted references: views hold them, and the last one closes the file. */
+#include "device/codes.h"
 #include "os/file.h"
 #include "store/behind.h"
 #include "store/record.h"
@@ -50,6 +51,7 @@ struct segment {
     uint64_t row_count; /* appended so far */
     uint64_t end_row;   /* of a packed one */
     atomic_uint_least64_t strings_size; /* written so far, and read to check ids */
+    struct code_cell codes; /* of its rows */
 };
 
 struct segment_params {

@@ -7,9 +7,12 @@ static wg_err fill(struct view *view, const struct view_params *params)
     wg_err err = WG_OK;
     TRY(layout_copy(params->layout, &view->layout));
     TRY(source_init(params->cpu, params->dim, &view->source));
-    for (size_t i = 0; i < view->layout.count; i++)
-        TRY(source_append(&view->source, segment_vectors(view->layout.placed[i].segment),
-                          (size_t)view->layout.placed[i].row_count));
+    for (size_t i = 0; i < view->layout.count; i++) {
+        const struct placed *placed = &view->layout.placed[i];
+        struct row_batch batch = { segment_vectors(placed->segment), (size_t)placed->row_count,
+                                   &placed->segment->codes };
+        TRY(source_append(&view->source, &batch));
+    }
     if (view->commit.point_count < view->source.row_count)
         TRY(source_set_live(&view->source, params->live));
     view->source.moment = view->commit.sequence;

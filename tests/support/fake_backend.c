@@ -102,10 +102,10 @@ static wg_err ticket_create(struct rows *rows, struct ticket **out)
     return WG_OK;
 }
 
-static wg_err fake_rows_append(struct rows *rows, const void *values, size_t count,
+static wg_err fake_rows_append(struct rows *rows, const struct row_batch *batch,
                                struct ticket **out)
 {
-    size_t row_size = rows->dim * sizeof(float);
+    size_t count = batch->count, row_size = rows->dim * sizeof(float);
     wg_err err = operation();
     if (err != WG_OK) return err;
     if (fake.memory_bytes > 0 && (rows->row_count + count) * row_size > fake.memory_bytes)
@@ -113,7 +113,7 @@ static wg_err fake_rows_append(struct rows *rows, const void *values, size_t cou
     err = mem_resize(&rows->values, (size_t)(rows->row_count + count) * rows->dim);
     if (err == WG_OK) err = ticket_create(rows, out);
     if (err != WG_OK) return err;
-    memcpy(rows->values + rows->row_count * rows->dim, values, count * row_size);
+    memcpy(rows->values + rows->row_count * rows->dim, batch->values, count * row_size);
     rows->row_count += count;
     return WG_OK;
 }

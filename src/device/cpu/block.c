@@ -1,36 +1,5 @@
 #include "device/cpu/block.h"
 
-static const float *query_at(const struct run *run, const struct block *b, size_t q)
-{
-    return run->scan->queries + (run->query_first + b->query_first + q) * run->spans->dim;
-}
-
-static struct topk *top_of(const struct block *b, size_t q)
-{
-    return &b->bench->tops[b->query_first + q];
-}
-
-/* What is above it is not among the k best: some worker holds k that are better. */
-static float limit_of(const struct run *run, const struct block *b, size_t q)
-{
-    float own = topk_limit(top_of(b, q));
-    float shared = atomic_load_explicit(&run->limits[b->query_first + q], memory_order_relaxed);
-    return own < shared ? own : shared;
-}
-
-static void share_limit(const struct run *run, const struct block *b, size_t q)
-{
-    float own = topk_limit(top_of(b, q));
-    _Atomic float *limit = &run->limits[b->query_first + q];
-    float shared = atomic_load_explicit(limit, memory_order_relaxed);
-    while (own < shared && !atomic_compare_exchange_weak(limit, &shared, own));
-}
-
-static bool is_live(const struct run *run, const struct block *b, size_t r)
-{
-    return !run->live || bitmap_get(run->live, b->row_first + r);
-}
-
 static void keep(const struct run *run, const struct block *b, size_t q, size_t r, float score)
 {
     if (is_live(run, b, r))

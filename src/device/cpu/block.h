@@ -3,6 +3,7 @@
  * queries are scored canonically at once. Many are proposed to by packed dot products, which run at
  * the speed of a matrix product; what the bounds cannot exclude is then scored canonically. */
 #include "base/topk.h"
+#include "device/cpu/coded.h"
 #include "device/cpu/dot_bound.h"
 #include "device/cpu/l2_bound.h"
 #include "device/cpu/scan.h"
@@ -24,6 +25,7 @@ struct bench {
     uint32_t *kept; /* block_rows */
     struct scored *items; /* item_count: k for each top */
     struct topk *tops; /* top_count: one for each query of the group */
+    struct coded coded;
 };
 
 /* One group of queries over all rows; the same for all workers. */
@@ -38,8 +40,10 @@ struct run {
     float scale; /* value = scale * score, the lower the better */
     struct dot_bound dot_bound;
     struct l2_bound l2_bound;
+    struct code_bound code_bound;
     const double *query_norms; /* squared; query_count */
     _Atomic float *limits;     /* query_count: the best k-th value that any worker holds */
+    bool has_codes; /* of some rows; codes that come later are for the next scan */
     size_t block_rows, part_rows, query_parts;
     size_t query_first, query_count; /* of the group */
     atomic_int err; /* of a worker; its text is made anew */
@@ -53,5 +57,38 @@ struct block {
     size_t row_count;
     size_t query_first, query_count; /* query_first counts from the group's first */
 };
+
+/* --- what all ways of scanning a block do with a query of it, and a row --- */
+
+static inline const float *query_at(const struct run *run, const struct block *b, size_t q)
+{
+    return run->scan->queries + (run->query_first + b->query_first + q) * run->spans->dim;
+}
+
+static inline struct topk *top_of(const struct block *b, size_t q)
+{
+    return &b->bench->tops[b->query_first + q];
+}
+
+/* What is above it is not among the k best: some worker holds k that are better. */
+static inline float limit_of(const struct run *run, const struct block *b, size_t q)
+{
+    float own = topk_limit(top_of(b, q));
+    float shared = atomic_load_explicit(&run->limits[b->query_first + q], memory_order_relaxed);
+    return own < shared ? own : shared;
+}
+
+static inline void share_limit(const struct run *run, const struct block *b, size_t q)
+{
+    float own = topk_limit(top_of(b, q));
+    _Atomic float *limit = &run->limits[b->query_first + q];
+    float shared = atomic_load_explicit(limit, memory_order_relaxed);
+    while (own < shared && !atomic_compare_exchange_weak(limit, &shared, own));
+}
+
+static inline bool is_live(const struct run *run, const struct block *b, size_t r)
+{
+    return !run->live || bitmap_get(run->live, b->row_first + r);
+}
 
 void block_scan(const struct run *run, const struct block *block);

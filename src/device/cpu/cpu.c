@@ -151,7 +151,7 @@ static bool cpu_ticket_poll(const struct ticket *ticket)
     return true;
 }
 
-static wg_err cpu_rows_append_submit(struct rows *rows, const void *values, size_t count,
+static wg_err cpu_rows_append_submit(struct rows *rows, const struct row_batch *batch,
                                      struct ticket **out)
 {
     wg_err err = WG_OK;
@@ -160,8 +160,8 @@ static wg_err cpu_rows_append_submit(struct rows *rows, const void *values, size
     TRY(mem_resize(&list->spans, list->count + 1));
     TRY(ticket_take(rows->device, &ticket));
     list->spans[list->count++] =
-        (struct row_span){ .values = values, .first = list->row_count, .count = count };
-    list->row_count += count;
+        (struct row_span){ batch->values, batch->codes, list->row_count, batch->count };
+    list->row_count += batch->count;
     *out = ticket;
 out:
     return err;

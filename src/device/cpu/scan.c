@@ -40,6 +40,7 @@ void scan_scratch_destroy(struct scan_scratch **scratch)
         mem_free(&s->benches[i].kept);
         mem_free(&s->benches[i].items);
         mem_free(&s->benches[i].tops);
+        coded_fini(&s->benches[i].coded);
     }
     mem_free(&s->benches);
     mem_free(&s->query_norms);
@@ -65,6 +66,7 @@ static wg_err bench_fit(struct bench *b, const struct run *run, size_t item_coun
         TRY(mem_resize(&b->items, item_count));
         b->item_count = item_count;
     }
+    if (run->has_codes) TRY(coded_fit(&b->coded, run->spans->dim));
     if (b->top_count < run->query_count) {
         TRY(mem_resize(&b->tops, run->query_count));
         b->top_count = run->query_count;
@@ -141,15 +143,32 @@ static wg_err check_rows(const struct run *run, const struct block *b)
     return refused ? WG_EINVAL : WG_OK;
 }
 
-static struct block block_at(const struct run *run, uint64_t row, uint64_t row_end)
+/* It ends with a panel of the span, so that the next one can begin with a panel of codes. */
+static struct block block_at(const struct run *run, const struct row_span *span, uint64_t row,
+                             uint64_t row_end)
 {
-    const struct row_span *span = span_of(run->spans, row);
     uint64_t end = smaller(row_end, span->first + span->count);
+    uint64_t room = run->block_rows - (row - span->first) % PANEL_ROWS;
     return (struct block){
         .rows = span->values + (row - span->first) * run->spans->dim,
         .row_first = row,
-        .row_count = (size_t)smaller(run->block_rows, end - row),
+        .row_count = (size_t)smaller(room, end - row),
     };
+}
+
+/* Scans the block, or more rows by codes; returns how many. */
+static size_t scan_block(const struct run *run, const struct row_span *span, struct block *b,
+                         uint64_t row_end)
+{
+    const struct codes *codes =
+        run->has_codes && span->codes ? atomic_load(&span->codes->codes) : NULL;
+    size_t count = 0;
+    if (codes)
+        count = coded_scan(run, b, codes, b->row_first - span->first,
+                           smaller(row_end, span->first + span->count));
+    if (count > 0) return count;
+    block_scan(run, b);
+    return b->row_count;
 }
 
 /* One part of the group's queries over one part of the rows. */
@@ -161,17 +180,17 @@ static void scan_part(void *arg, size_t task, size_t worker)
     uint64_t row = run->scan->row_first + task / run->query_parts * run->part_rows;
     uint64_t row_end = smaller(row + run->part_rows, run->scan->row_end);
     while (row < row_end && atomic_load_explicit(&run->err, memory_order_relaxed) == WG_OK) {
-        struct block block = block_at(run, row, row_end);
+        const struct row_span *span = span_of(run->spans, row);
+        struct block block = block_at(run, span, row, row_end);
         block.bench = &run->scratch->benches[worker];
         block.query_first = query_first;
         block.query_count = (size_t)smaller(PART_QUERIES, run->query_count - query_first);
         wg_err err = stop_check(run->scan->stop);
         if (err == WG_OK) {
-            block_scan(run, &block);
+            row += scan_block(run, span, &block, row_end);
             err = check_rows(run, &block);
         }
         if (err != WG_OK) atomic_store(&run->err, err);
-        row += block.row_count;
     }
     fp_env_leave(env);
 }
@@ -273,6 +292,13 @@ static void choose_kernels(struct run *run, const struct kernels *kernels)
     }
 }
 
+static bool has_codes(const struct span_list *spans)
+{
+    for (size_t i = 0; i < spans->count; i++)
+        if (spans->spans[i].codes && atomic_load(&spans->spans[i].codes->codes)) return true;
+    return false;
+}
+
 wg_err scan_spans(const struct device_host *host, const struct span_list *spans,
                   const struct bitmap *live, const struct scan *scan, struct scan_scratch *scratch)
 {
@@ -285,6 +311,8 @@ wg_err scan_spans(const struct device_host *host, const struct span_list *spans,
         .scale = scan->metric == METRIC_DOT ? -1 : 1,
         .dot_bound = dot_bound_of_dim(spans->dim),
         .l2_bound = l2_bound_of_dim(spans->dim),
+        .code_bound = code_bound_of_dim(spans->dim),
+        .has_codes = has_codes(spans),
         .block_rows = block_rows_of(spans->dim),
     };
     choose_kernels(&run, host->kernels);

@@ -3,9 +3,10 @@
  * worker with heaps of its own, merged at the end. */
 #include "device/device.h"
 
-/* Rows in host memory, in place: span i holds rows first .. first + count at values. */
+/* Rows in host memory, in place: a span holds rows first to first + count. */
 struct row_span {
     const float *values;
+    const struct code_cell *codes; /* of its rows; may be NULL */
     uint64_t first, count;
 };
 

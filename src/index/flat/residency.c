@@ -81,8 +81,9 @@ static wg_err append_uncovered(struct residency *r, const struct source *source)
         uint64_t covered = atomic_load(&r->covered), end = part->first + part->count;
         if (end <= covered) continue;
         uint64_t skip = covered - part->first; /* parts have no gaps: covered >= first here */
-        wg_err err = slot_rows_append(r->slot, r->rows, part->values + skip * r->dim,
-                                      (size_t)(part->count - skip));
+        struct row_batch batch = { .values = part->values + skip * r->dim,
+                                   .count = (size_t)(part->count - skip) };
+        wg_err err = slot_rows_append(r->slot, r->rows, &batch);
         if (err != WG_OK) return err;
         atomic_store(&r->covered, end);
     }

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -94,6 +95,28 @@ bool processor_has_avx512(void)
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 #else
     return false;
+#endif
+}
+
+bool processor_has_vnni(void)
+{
+#if defined(__x86_64__)
+    return processor_has_avx512() && __builtin_cpu_supports("avx512vnni");
+#else
+    return false;
+#endif
+}
+
+void prefer_large_pages(void *start, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+    const uintptr_t large = UINT64_C(2) << 20;
+    uintptr_t first = ((uintptr_t)start + large - 1) / large * large;
+    uintptr_t end = ((uintptr_t)start + size) / large * large;
+    if (end > first)
+        (void)madvise((char *)start + (first - (uintptr_t)start), end - first, MADV_HUGEPAGE);
+#else
+    (void)start, (void)size;
 #endif
 }
 

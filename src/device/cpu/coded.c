@@ -1,0 +1,226 @@
+#include "device/cpu/coded.h"
+
+#include "base/mem.h"
+#include "device/cpu/block.h"
+
+enum {
+    PANELS_MAX =
+        32, /* at once: their codes and the queries' stay in the first-level cache by turns */
+    SURVIVORS_SHARE = 8, /* more than one in so many: rows are scored faster without codes */
+    CANDIDATES_MAX = PART_QUERIES * PANEL_ROWS * (PANELS_MAX / SURVIVORS_SHARE + 1),
+    PAUSE_MIN = 1024,
+    PAUSE_MAX = 65536, /* rows */
+    AHEAD = 8, /* candidates whose rows are on their way from memory */
+    AHEAD_BYTES_MAX = 2048, /* of each */
+};
+
+static size_t part_blocks(void)
+{
+    return (PART_QUERIES + CODE_QUERIES - 1) / CODE_QUERIES;
+}
+
+wg_err coded_fit(struct coded *c, size_t dim)
+{
+    wg_err err = WG_OK;
+    c->codes = NULL;
+    c->rest = 0;
+    c->pause = PAUSE_MIN;
+    if (c->dim >= dim) return WG_OK;
+    TRY(mem_resize(&c->values, part_blocks() * CODE_QUERIES * code_step_count(dim) * CODE_STEP));
+    TRY(mem_resize(&c->each, PART_QUERIES));
+    TRY(mem_resize(&c->norms, PART_QUERIES));
+    TRY(mem_resize(&c->kept, PART_QUERIES));
+    TRY(mem_resize(&c->candidates, CANDIDATES_MAX));
+    c->dim = dim;
+out:
+    return err;
+}
+
+void coded_fini(struct coded *c)
+{
+    mem_free(&c->values);
+    mem_free(&c->each);
+    mem_free(&c->norms);
+    mem_free(&c->kept);
+    mem_free(&c->candidates);
+}
+
+/* --- the queries in code --- */
+
+/* What is coded of a query: behind the centre for L2, as it is for dot. */
+static double component_of(const struct codes *codes, const float *query, size_t i)
+{
+    return codes->metric == METRIC_L2 ? (double)query[i] - (double)codes->centre[i]
+                                      : (double)query[i];
+}
+
+static float step_of(const struct codes *codes, const float *query, int8_t code_max)
+{
+    double largest = 0;
+    for (size_t i = 0; i < codes->dim; i++)
+        largest = fmax(largest, fabs(component_of(codes, query, i)));
+    return fmaxf((float)(largest / code_max), 0x1p-60f);
+}
+
+/* Where component i of query q of the part stands. */
+static int8_t *code_at(const struct coded *c, size_t q, size_t i)
+{
+    size_t steps = code_step_count(c->codes->dim);
+    size_t four = (q / CODE_QUERIES * steps + i / CODE_STEP) * CODE_QUERIES + q % CODE_QUERIES;
+    return &c->values[four * CODE_STEP + i % CODE_STEP];
+}
+
+/* Returns the sum of the codes. */
+static int32_t encode_query(const struct coded *c, const float *query, size_t q, int8_t code_max,
+                            struct code_norms *out)
+{
+    const struct codes *codes = c->codes;
+    size_t padded = code_step_count(codes->dim) * CODE_STEP;
+    double value = 0, code_sum = 0, error = 0, shift = 0;
+    int32_t sum = 0;
+    out->step = step_of(codes, query, code_max);
+    for (size_t i = 0; i < codes->dim; i++) {
+        double x = component_of(codes, query, i), step = (double)out->step;
+        double code = fmin(fmax(nearbyint(x / step), -code_max), code_max);
+        *code_at(c, q, i) = (int8_t)code;
+        sum += (int32_t)code;
+        value += x * x;
+        code_sum += step * code * step * code;
+        error += (x - step * code) * (x - step * code);
+        shift += (double)query[i] * (double)codes->centre[i];
+    }
+    for (size_t i = codes->dim; i < padded; i++) *code_at(c, q, i) = 0;
+    out->value = sqrt(value);
+    out->code = sqrt(code_sum);
+    out->error = sqrt(error);
+    out->centre = codes->centre_norm;
+    out->shift = shift;
+    return sum;
+}
+
+static void ready_queries(const struct run *run, const struct block *b, const struct codes *codes)
+{
+    struct coded *c = &b->bench->coded;
+    size_t query_first = run->query_first + b->query_first;
+    if (c->codes == codes && c->query_first == query_first) return;
+    c->codes = codes;
+    c->query_first = query_first;
+    for (size_t q = 0; q < b->query_count; q++) {
+        struct code_norms *norms = &c->norms[q];
+        int32_t sum =
+            encode_query(c, query_at(run, b, q), q, run->host->kernels->query_code_max, norms);
+        c->each[q] = codes->metric == METRIC_L2
+                         ? code_bound_query_l2(norms, codes->scale)
+                         : code_bound_query_dot(&run->code_bound, norms, codes->scale);
+        c->each[q].start = -128 * sum;
+    }
+}
+
+/* false: some query has not found k rows yet, and excludes none. */
+static bool set_limits(const struct run *run, const struct block *b)
+{
+    struct coded *c = &b->bench->coded;
+    for (size_t q = 0; q < b->query_count; q++) {
+        float kth = limit_of(run, b, q);
+        if (isinf(kth)) return false;
+        c->each[q].limit = c->codes->metric == METRIC_L2
+                               ? code_bound_limit_l2(&run->code_bound, &c->norms[q], kth)
+                               : code_bound_limit_dot(&run->code_bound, &c->norms[q], kth);
+    }
+    return true;
+}
+
+/* --- the rows --- */
+
+static size_t list_row_bits(const struct run *run, const struct block *b, size_t query, size_t row,
+                            uint32_t bits, struct candidate *candidates)
+{
+    size_t count = 0;
+    for (; bits != 0; bits &= bits - 1) {
+        size_t r = row + (size_t)__builtin_ctz(bits);
+        if (is_live(run, b, r))
+            candidates[count++] = (struct candidate){ (uint16_t)query, (uint16_t)r };
+    }
+    return count;
+}
+
+/* Lists the rows of panel p, of the block, that some query cannot exclude. */
+static size_t sift_panel(const struct run *run, const struct block *b, uint64_t first, size_t p,
+                         struct candidate *candidates)
+{
+    struct coded *c = &b->bench->coded;
+    const struct codes *codes = c->codes;
+    uint64_t at = first / PANEL_ROWS + p;
+    struct code_queries queries = { c->values, c->each, b->query_count };
+    struct code_panel panel = { codes->panels + at * code_panel_size(codes->dim),
+                                codes->offsets + at * PANEL_ROWS, codes->errors[at],
+                                codes->norms[at], codes->dim };
+    size_t count = 0;
+    run->host->kernels->sift_codes(&queries, &panel, c->kept);
+    for (size_t q = 0; q < b->query_count; q++)
+        if (c->kept[q] != 0)
+            count += list_row_bits(run, b, q, p * PANEL_ROWS, c->kept[q], candidates + count);
+    return count;
+}
+
+static void fetch(const struct run *run, const struct block *b, struct candidate candidate)
+{
+    const char *row = (const char *)(b->rows + candidate.row * run->spans->dim);
+    size_t size = run->spans->dim * sizeof(float);
+    if (size > AHEAD_BYTES_MAX) size = AHEAD_BYTES_MAX;
+    for (size_t i = 0; i < size; i += CACHE_LINE) {
+        __builtin_prefetch(row + i);
+        __asm__ volatile("" ::: "memory"); /* gcc 12 keeps but the first prefetch of a loop */
+    }
+}
+
+static void rescore(const struct run *run, const struct block *b, size_t count)
+{
+    const struct candidate *candidates = b->bench->coded.candidates;
+    size_t dim = run->spans->dim;
+    for (size_t i = 0; i < AHEAD && i < count; i++) fetch(run, b, candidates[i]);
+    for (size_t i = 0; i < count; i++) {
+        struct candidate at = candidates[i];
+        if (i + AHEAD < count) fetch(run, b, candidates[i + AHEAD]);
+        float score = run->pair(query_at(run, b, at.query), b->rows + at.row * dim, dim);
+        topk_push(top_of(b, at.query),
+                  (struct scored){ run->scale * score, b->row_first + at.row });
+        share_limit(run, b, at.query);
+    }
+}
+
+/* Codes that exclude too little are left alone for twice as many rows each time. */
+static void pause(struct coded *c)
+{
+    c->rest = c->pause;
+    if (c->pause < PAUSE_MAX) c->pause *= 2;
+}
+
+size_t coded_scan(const struct run *run, const struct block *b, const struct codes *codes,
+                  uint64_t first, uint64_t row_end)
+{
+    struct coded *c = &b->bench->coded;
+    uint64_t there = atomic_load_explicit(&codes->row_count, memory_order_acquire);
+    uint64_t end = first + (row_end - b->row_first);
+    if (end > there) end = there;
+    if (codes->metric != run->scan->metric || first % PANEL_ROWS != 0 || end < first + PANEL_ROWS)
+        return 0;
+    if (c->rest > 0) {
+        c->rest -= c->rest < b->row_count ? c->rest : b->row_count;
+        return 0;
+    }
+    size_t panel_count = (size_t)(end - first) / PANEL_ROWS;
+    if (panel_count > PANELS_MAX) panel_count = PANELS_MAX;
+    ready_queries(run, b, codes);
+    if (!set_limits(run, b)) return 0;
+    size_t count = 0, most = panel_count * PANEL_ROWS * b->query_count / SURVIVORS_SHARE;
+    for (size_t p = 0; p < panel_count && count <= most; p++)
+        count += sift_panel(run, b, first, p, c->candidates + count);
+    if (count > most) {
+        pause(c);
+        return 0;
+    }
+    c->pause = PAUSE_MIN;
+    rescore(run, b, count);
+    return panel_count * PANEL_ROWS;
+}

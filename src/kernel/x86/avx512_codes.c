@@ -1,0 +1,100 @@
+/* encode, and sift_codes without an instruction for it: pairs of products in 16 bits, then summed
+ * to 32. */
+#include "kernel/x86/avx512.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+enum { VEC_LANES = 16, GROUP_MAX = 12, GROUP_VECS = 2 };
+
+typedef __m512i vec;
+#define vec_load _mm512_loadu_si512
+#define vec_set1 _mm512_set1_epi32
+
+static inline vec vec_dot(vec sums, vec rows, vec query)
+{
+    __m512i pairs = _mm512_maddubs_epi16(rows, query);
+    return _mm512_add_epi32(sums, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+}
+
+#include "kernel/x86/avx512_keep.h"
+#include "kernel/x86/codes.h"
+
+DEFINE_GROUP(1)
+DEFINE_GROUP(2)
+DEFINE_GROUP(3)
+DEFINE_GROUP(4)
+DEFINE_GROUP(5)
+DEFINE_GROUP(6)
+DEFINE_GROUP(7)
+DEFINE_GROUP(8)
+DEFINE_GROUP(9)
+DEFINE_GROUP(10)
+DEFINE_GROUP(11)
+DEFINE_GROUP(12)
+
+static group_sift *const by_count[GROUP_MAX + 1] = {
+    NULL,          sift_group_1,  sift_group_2,  sift_group_3, sift_group_4,
+    sift_group_5,  sift_group_6,  sift_group_7,  sift_group_8, sift_group_9,
+    sift_group_10, sift_group_11, sift_group_12,
+};
+
+void sift_codes_avx512(const struct code_queries *queries, const struct code_panel *panel,
+                       uint32_t *kept)
+{
+    sift_all(queries, panel, kept, by_count);
+}
+
+/* A row's three sums. */
+struct lanes {
+    __m512 error, code, value;
+};
+
+/* Sixteen components from i on, count of which are there; their codes go out by fours. */
+INLINE void encode_some(const struct coder *coder, const float *row, size_t i, size_t count,
+                        uint8_t *codes, struct lanes *lanes)
+{
+    __mmask16 there = (__mmask16)((UINT32_C(1) << count) - 1);
+    __m512 t = _mm512_maskz_sub_ps(there, _mm512_maskz_loadu_ps(there, row + i),
+                                   _mm512_maskz_loadu_ps(there, coder->centre + i));
+    __m512 code = _mm512_mul_ps(t, _mm512_set1_ps(coder->inverse));
+    code = _mm512_max_ps(_mm512_min_ps(code, _mm512_set1_ps(CODE_MAX)), _mm512_set1_ps(-CODE_MAX));
+    __m512i rounded = _mm512_cvtps_epi32(code);
+    code = _mm512_cvtepi32_ps(rounded);
+    __m512 error = _mm512_fnmadd_ps(_mm512_set1_ps(coder->scale), code, t);
+    lanes->error = _mm512_fmadd_ps(error, error, lanes->error);
+    lanes->code = _mm512_fmadd_ps(code, code, lanes->code);
+    lanes->value = _mm512_fmadd_ps(t, t, lanes->value);
+    __m128i bytes = _mm_xor_si128(_mm512_cvtepi32_epi8(rounded), _mm_set1_epi8((char)128));
+    uint32_t fours[4];
+    _mm_storeu_si128((__m128i *)fours, bytes);
+    EACH(j, 4)
+    if (j * CODE_STEP < count)
+        memcpy(codes + (i / CODE_STEP + j) * STEP_SIZE, &fours[j], sizeof fours[j]);
+}
+
+/* Lane j takes in lane j + 8, j + 4, j + 2, j + 1; then +0 is added. */
+static float fold(__m512 lanes)
+{
+    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(lanes), _mm512_extractf32x8_ps(lanes, 1));
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    __m128 one = _mm_add_ss(two, _mm_movehdup_ps(two));
+    return _mm_cvtss_f32(one) + 0.0f;
+}
+
+void encode_avx512(const struct coder *coder, const float *rows, uint8_t *codes,
+                   struct code_sums *sums)
+{
+    size_t tail = coder->dim % VEC_LANES, whole = coder->dim - tail;
+    for (size_t r = 0; r < PANEL_ROWS; r++) {
+        const float *row = rows + r * coder->dim;
+        struct lanes lanes = { _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps() };
+        for (size_t i = 0; i < whole; i += VEC_LANES)
+            encode_some(coder, row, i, VEC_LANES, codes + r * CODE_STEP, &lanes);
+        if (tail > 0) encode_some(coder, row, whole, tail, codes + r * CODE_STEP, &lanes);
+        sums->error[r] = fold(lanes.error);
+        sums->code[r] = fold(lanes.code);
+        sums->value[r] = fold(lanes.value);
+    }
+}

@@ -1,0 +1,152 @@
+#include "quant/encode.h"
+
+#include "base/mem.h"
+#include "device/code_bound.h"
+#include "kernel/fpenv.h"
+#include "os/machine.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* A row whose largest component is above those of 995 in 1,000 is cut there: all others are coded
+ * the finer for it, and its own error says what it lost. */
+enum { SAMPLE_MAX = 4096, CUT_PER_MILLE = 995 };
+
+static const double scale_min = 0x1p-60;
+
+/* The rows of the sample, evenly spread. */
+static const float *sampled(const struct encode_params *p, size_t i, size_t sample_count)
+{
+    return p->rows + (uint64_t)i * p->row_count / sample_count * p->dim;
+}
+
+static wg_err choose_centre(const struct encode_params *p, size_t sample_count, struct codes *codes)
+{
+    wg_err err = WG_OK;
+    double *sums = NULL, norm = 0;
+    TRY(mem_resize(&sums, p->dim));
+    for (size_t i = 0; i < p->dim; i++) sums[i] = 0;
+    for (size_t s = 0; s < sample_count; s++)
+        for (size_t i = 0; i < p->dim; i++) sums[i] += (double)sampled(p, s, sample_count)[i];
+    for (size_t i = 0; i < p->dim; i++) {
+        codes->centre[i] = (float)(sums[i] / (double)sample_count);
+        norm += (double)codes->centre[i] * (double)codes->centre[i];
+    }
+    codes->centre_norm = sqrt(norm);
+out:
+    mem_free(&sums);
+    return err;
+}
+
+static int compare_floats(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+static wg_err choose_scale(const struct encode_params *p, size_t sample_count, struct codes *codes)
+{
+    wg_err err = WG_OK;
+    float *largest = NULL;
+    TRY(mem_resize(&largest, sample_count));
+    for (size_t s = 0; s < sample_count; s++) {
+        const float *row = sampled(p, s, sample_count);
+        largest[s] = 0;
+        for (size_t i = 0; i < p->dim; i++)
+            largest[s] = fmaxf(largest[s], fabsf(row[i] - codes->centre[i]));
+    }
+    qsort(largest, sample_count, sizeof *largest, compare_floats);
+    double cut = (double)largest[(sample_count - 1) * CUT_PER_MILLE / 1000];
+    codes->scale = (float)fmax(cut / CODE_MAX, scale_min);
+out:
+    mem_free(&largest);
+    return err;
+}
+
+static wg_err make_room(struct codes *codes)
+{
+    wg_err err = WG_OK;
+    uint64_t panel_count = codes->capacity / PANEL_ROWS;
+    size_t panel_size = code_panel_size(codes->dim);
+    TRY(mem_resize(&codes->centre, codes->dim));
+    TRY(mem_resize(&codes->panels, panel_count * panel_size));
+    TRY(mem_resize(&codes->offsets, codes->capacity));
+    TRY(mem_resize(&codes->errors, panel_count));
+    TRY(mem_resize(&codes->norms, panel_count));
+    prefer_large_pages(codes->panels, panel_count * panel_size);
+out:
+    return err;
+}
+
+wg_err codes_create(const struct encode_params *p, struct codes **out)
+{
+    wg_err err = WG_OK;
+    struct codes *codes = NULL;
+    struct fp_env env = fp_env_enter();
+    size_t sample_count = p->row_count < SAMPLE_MAX ? (size_t)p->row_count : SAMPLE_MAX;
+    TRY(mem_resize(&codes, 1));
+    *codes = (struct codes){ .metric = p->metric,
+                             .dim = p->dim,
+                             .capacity = p->capacity / PANEL_ROWS * PANEL_ROWS };
+    TRY(make_room(codes));
+    TRY(choose_centre(p, sample_count, codes));
+    TRY(choose_scale(p, sample_count, codes));
+    *out = codes;
+    codes = NULL; /* moved */
+out:
+    fp_env_leave(env);
+    codes_destroy(&codes);
+    return err;
+}
+
+void codes_destroy(struct codes **codes)
+{
+    struct codes *c = *codes;
+    if (!c) return;
+    mem_free(&c->centre);
+    mem_free(&c->panels);
+    mem_free(&c->offsets);
+    mem_free(&c->errors);
+    mem_free(&c->norms);
+    mem_free(codes);
+}
+
+uint64_t codes_bytes(const struct codes *codes)
+{
+    uint64_t of_panel = code_panel_size(codes->dim) + (PANEL_ROWS + 2) * sizeof(float);
+    return codes->row_count / PANEL_ROWS * of_panel + codes->dim * sizeof(float);
+}
+
+/* What bounds need of a panel that was coded just now. */
+static void note_bounds(struct codes *codes, const struct code_bound *bound, uint64_t panel,
+                        const struct code_sums *sums)
+{
+    float *offsets = codes->offsets + panel * PANEL_ROWS, error = 0, norm = 0;
+    for (size_t r = 0; r < PANEL_ROWS; r++) {
+        float own = code_bound_error(bound, sums->error[r], sums->value[r]);
+        offsets[r] = codes->metric == METRIC_L2 ? code_bound_offset_l2(bound, sums->value[r])
+                                                : code_bound_offset_dot(bound, own);
+        error = fmaxf(error, own);
+        norm = fmaxf(norm, code_bound_norm(bound, codes->scale, sums->code[r]));
+    }
+    codes->errors[panel] = error;
+    codes->norms[panel] = norm;
+}
+
+void codes_cover(struct codes *codes, const struct kernels *kernels, const float *rows,
+                 uint64_t row_end)
+{
+    struct fp_env env = fp_env_enter();
+    struct code_bound bound = code_bound_of_dim(codes->dim);
+    struct coder coder = { codes->centre, codes->scale, 1 / codes->scale, codes->dim };
+    uint64_t panel_end = (row_end < codes->capacity ? row_end : codes->capacity) / PANEL_ROWS;
+    for (uint64_t p = codes->row_count / PANEL_ROWS; p < panel_end; p++) {
+        struct code_sums sums;
+        kernels->encode(&coder, rows + p * PANEL_ROWS * codes->dim,
+                        codes->panels + p * code_panel_size(codes->dim), &sums);
+        note_bounds(codes, &bound, p, &sums);
+    }
+    if (panel_end * PANEL_ROWS > codes->row_count)
+        atomic_store_explicit(&codes->row_count, panel_end * PANEL_ROWS, memory_order_release);
+    fp_env_leave(env);
+}

@@ -1,0 +1,24 @@
+#pragma once
+/* Making codes (device/codes.h). The centre and the scale of codes are chosen once, by the rows
+ * that are there then; rows that fit them badly are coded badly, and say so by their errors. */
+#include "device/codes.h"
+
+struct encode_params {
+    const struct kernels *kernels;
+    enum metric metric; /* METRIC_DOT or METRIC_L2 */
+    size_t dim;
+    const float *rows; /* row_count x dim, at least PANEL_ROWS of them */
+    uint64_t row_count;
+    uint64_t capacity; /* at least row_count */
+};
+
+/* Codes of no row yet, with a centre and a scale for these. */
+WG_CHECKED wg_err codes_create(const struct encode_params *params, struct codes **out);
+void codes_destroy(struct codes **codes);
+/* Memory that the coded rows take. */
+uint64_t codes_bytes(const struct codes *codes);
+
+/* Codes rows that are not coded yet, whole panels of them, up to row_end. rows: from row 0 on. One
+ * thread; readers beside it. */
+void codes_cover(struct codes *codes, const struct kernels *kernels, const float *rows,
+                 uint64_t row_end);
