@@ -280,6 +280,36 @@ static void many_may_open_one_without_a_lock_file(void **state)
     for (size_t i = 0; i < CHILDREN; i++) child_end(&children[i]);
 }
 
+static void write_until_told(struct child *parent, void *arg)
+{
+    (void)arg;
+    struct db *db = open_db(DB_IN_MEMORY, 10);
+    uint64_t key = 0;
+    put(db, key++);
+    child_say(parent, 'b');
+    while (!child_has_said(parent)) put(db, key++);
+    db_close(&db);
+}
+
+/* The writer's map grows between the steps of opening, too. */
+static void it_opens_while_another_writes(void **state)
+{
+    (void)state;
+    struct child child;
+    uint64_t before = 0;
+    child_begin(&child, write_until_told, NULL);
+    assert_int_equal(child_hear(&child), 'b');
+    for (size_t i = 0; i < 60; i++) {
+        struct db *db = open_db(DB_READ, 10);
+        uint64_t now = count_keys(db);
+        assert_true(now > 0 && now >= before);
+        before = now;
+        db_close(&db);
+    }
+    child_say(&child, 'e');
+    child_end(&child);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, make_folder)
@@ -289,6 +319,7 @@ int main(void)
         TEST(slots_of_dead_readers_are_cleared),
         TEST(a_dead_reader_does_not_hold_pages),
         TEST(readers_follow_a_map_that_grows),
+        TEST(it_opens_while_another_writes),
         TEST(moments_of_others_are_seen),
         TEST(many_may_open_one_without_a_lock_file),
     };

@@ -1,11 +1,13 @@
 /* Names and aliases of collections: who may be called what, and what goes with what. */
 #include "base/mem.h"
+#include "os/file.h"
 #include "store/registry.h"
 #include "support/check.h"
 #include "support/scratch.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static char store[SCRATCH_PATH_SIZE];
 static struct registry *registry;
@@ -303,6 +305,23 @@ static void a_lost_registry_is_corrupt_where_collections_are(void **state)
     assert_null(registry);
 }
 
+/* A registry made anew would be whole, and empty: repair would take every collection for what a drop
+ * left behind. */
+static void a_lost_file_is_not_made_anew(void **state)
+{
+    (void)state;
+    char path[SCRATCH_PATH_SIZE + 32];
+    assert_ok(add("a"));
+    registry_close(&registry);
+    snprintf(path, sizeof path, "%s/registry/data.mdb", store);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_err(WG_ECORRUPT, "lost, or empty", open_as(DB_WRITE, &registry));
+    assert_ok(file_remove(path));
+    assert_err(WG_ECORRUPT, "lost, or empty", open_as(DB_WRITE, &registry));
+    assert_err(WG_ECORRUPT, "lost, or empty", open_as(DB_READ, &registry));
+    assert_false(file_exists(path));
+}
+
 static void a_copy_has_all_names(void **state)
 {
     (void)state;
@@ -374,6 +393,7 @@ int main(void)
         TEST(a_reader_changes_nothing),
         TEST(a_reader_makes_none),
         TEST(a_lost_registry_is_corrupt_where_collections_are),
+        TEST(a_lost_file_is_not_made_anew),
         TEST(a_copy_has_all_names),
         TEST(folders_have_the_numbers_in_their_names),
         TEST(every_allocation_can_fail),

@@ -44,6 +44,12 @@ char child_hear(const struct child *child)
     return heard;
 }
 
+bool child_has_said(const struct child *child)
+{
+    struct pollfd line = { .fd = child->in, .events = POLLIN };
+    return poll(&line, 1, 0) == 1;
+}
+
 static int wait_for(struct child *child)
 {
     int status;
