@@ -10,7 +10,7 @@
 
 /* A row whose largest component is above those of 995 in 1,000 is cut there: all others are coded
  * the finer for it, and its own error says what it lost. */
-enum { SAMPLE_MAX = 4096, CUT_PER_MILLE = 995 };
+enum { SAMPLE_MAX = 4096, CUT_PER_MILLE = 995, PANELS_PER_TASK = 64 };
 
 static const double scale_min = 0x1p-60;
 
@@ -133,20 +133,76 @@ static void note_bounds(struct codes *codes, const struct code_bound *bound, uin
     codes->norms[panel] = norm;
 }
 
+static void encode_panel(struct codes *codes, const struct kernels *kernels, const float *rows,
+                         uint64_t panel)
+{
+    struct code_bound bound = code_bound_of_dim(codes->dim);
+    struct coder coder = { codes->centre, codes->scale, 1 / codes->scale, codes->dim };
+    struct code_sums sums;
+    kernels->encode(&coder, rows + panel * PANEL_ROWS * codes->dim,
+                    codes->panels + panel * code_panel_size(codes->dim), &sums);
+    note_bounds(codes, &bound, panel, &sums);
+}
+
 void codes_cover(struct codes *codes, const struct kernels *kernels, const float *rows,
                  uint64_t row_end)
 {
     struct fp_env env = fp_env_enter();
-    struct code_bound bound = code_bound_of_dim(codes->dim);
-    struct coder coder = { codes->centre, codes->scale, 1 / codes->scale, codes->dim };
     uint64_t panel_end = (row_end < codes->capacity ? row_end : codes->capacity) / PANEL_ROWS;
-    for (uint64_t p = codes->row_count / PANEL_ROWS; p < panel_end; p++) {
-        struct code_sums sums;
-        kernels->encode(&coder, rows + p * PANEL_ROWS * codes->dim,
-                        codes->panels + p * code_panel_size(codes->dim), &sums);
-        note_bounds(codes, &bound, p, &sums);
-    }
+    for (uint64_t p = codes->row_count / PANEL_ROWS; p < panel_end; p++)
+        encode_panel(codes, kernels, rows, p);
     if (panel_end * PANEL_ROWS > codes->row_count)
         atomic_store_explicit(&codes->row_count, panel_end * PANEL_ROWS, memory_order_release);
     fp_env_leave(env);
+}
+
+struct whole {
+    const struct encode_params *params;
+    const struct encode_all *all;
+    struct codes *codes;
+    atomic_int err; /* of a worker; its text is made anew */
+};
+
+static wg_err check_panel(const struct whole *w, uint64_t panel)
+{
+    size_t count = PANEL_ROWS * w->params->dim;
+    const float *rows = w->params->rows + panel * count;
+    bool refused = w->all->check && w->params->kernels->find_refused(rows, count) < count;
+    return refused ? WG_EINVAL : WG_OK;
+}
+
+static void encode_part(void *arg, size_t task, size_t worker)
+{
+    (void)worker;
+    struct whole *w = arg;
+    struct fp_env env = fp_env_enter();
+    uint64_t panel = task * PANELS_PER_TASK, end = panel + PANELS_PER_TASK;
+    uint64_t panel_count = w->codes->capacity / PANEL_ROWS;
+    wg_err err = stop_check(w->all->stop);
+    for (; panel < end && panel < panel_count && err == WG_OK && w->err == WG_OK; panel++) {
+        err = check_panel(w, panel);
+        if (err == WG_OK) encode_panel(w->codes, w->params->kernels, w->params->rows, panel);
+    }
+    if (err != WG_OK) atomic_store(&w->err, err);
+    fp_env_leave(env);
+}
+
+wg_err codes_create_whole(const struct encode_params *params, const struct encode_all *all,
+                          struct codes **out)
+{
+    struct whole whole = { .params = params, .all = all };
+    wg_err err = codes_create(params, &whole.codes);
+    if (err != WG_OK) return err;
+    uint64_t panel_count = whole.codes->capacity / PANEL_ROWS;
+    pool_run(all->pool, encode_part, &whole,
+             (size_t)((panel_count + PANELS_PER_TASK - 1) / PANELS_PER_TASK));
+    err = (wg_err)atomic_load(&whole.err);
+    if (err == WG_OK) {
+        whole.codes->row_count = whole.codes->capacity;
+        *out = whole.codes;
+        return WG_OK;
+    }
+    codes_destroy(&whole.codes);
+    return wg_fail(err, err == WG_EINVAL ? "a row has a component that is refused"
+                                         : "the search was ended while its rows were coded");
 }

@@ -2,6 +2,8 @@
 /* Making codes (device/codes.h). The centre and the scale of codes are chosen once, by the rows
  * that are there then; rows that fit them badly are coded badly, and say so by their errors. */
 #include "device/codes.h"
+#include "os/pool.h"
+#include "os/stop.h"
 
 struct encode_params {
     const struct kernels *kernels;
@@ -17,6 +19,16 @@ WG_CHECKED wg_err codes_create(const struct encode_params *params, struct codes 
 void codes_destroy(struct codes **codes);
 /* Memory that the coded rows take. */
 uint64_t codes_bytes(const struct codes *codes);
+
+/* Codes of all rows at once, whole panels of them, by the pool's threads and the caller's. check: a
+ * component that is refused is WG_EINVAL. WG_ENOMEM, WG_ETIMEOUT, WG_ECANCELLED. */
+struct encode_all {
+    struct pool *pool;
+    const struct stop *stop;
+    bool check;
+};
+WG_CHECKED wg_err codes_create_whole(const struct encode_params *params,
+                                     const struct encode_all *all, struct codes **out);
 
 /* Codes rows that are not coded yet, whole panels of them, up to row_end. rows: from row 0 on. One
  * thread; readers beside it. */
