@@ -8,6 +8,7 @@
 #include "cli/text.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ static struct {
     char *id;
     uint64_t k, timeout_ms, limit;
     bool with_payload, with_vector, explain;
+    const char *threshold;
 } flags = { .k = 10, .limit = UINT64_MAX };
 
 static const struct option_spec options[] = {
@@ -29,6 +31,8 @@ static const struct option_spec options[] = {
       .help = "the vector of a point of the collection" },
     { "k", 'k', .type = OPTION_COUNT, .value = "N", .target = &flags.k, .min = 1, .max = UINT32_MAX,
       .help = "hits for each query (default: 10)" },
+    { "threshold", 0, .type = OPTION_TEXT, .value = "SCORE", .target = &flags.threshold,
+      .help = "only hits at least as good: cosine and dot from it on, distances up to it" },
     { "with-payload", 'p', .type = OPTION_FLAG, .target = &flags.with_payload,
       .help = "show the payloads of the hits" },
     { "with-vector", 0, .type = OPTION_FLAG, .target = &flags.with_vector,
@@ -82,7 +86,8 @@ static void print_query(const struct search *search, const wg_hit *hits, size_t 
     if (count > 0)
         show_hits(hits, count, search->dim, search->params.with);
     else
-        output_print("no hits: the collection is empty\n");
+        output_print(flags.threshold ? "no hits within the threshold\n"
+                                     : "no hits: the collection is empty\n");
 }
 
 static void print_report(const struct search *search, const wg_search_report *report)
@@ -202,6 +207,14 @@ static wg_err check_flags(void)
                                       : "several queries, expected one of --vector, --file, --id");
 }
 
+static wg_err parse_threshold(float *out)
+{
+    char *end;
+    *out = strtof(flags.threshold, &end);
+    if (end != flags.threshold && *end == 0 && !isnan(*out)) return WG_OK;
+    return fail(WG_EINVAL, "--threshold is \"%s\", expected a number", flags.threshold);
+}
+
 static wg_err begin(struct search *search, const char *collection)
 {
     wg_err err = WG_OK;
@@ -213,6 +226,7 @@ static wg_err begin(struct search *search, const char *collection)
     wg_search_params_init(&search->params);
     search->params.dim = info.dim;
     search->params.k = (size_t)flags.k;
+    if (flags.threshold) TRY(parse_threshold(&search->params.threshold));
     search->params.with =
         (flags.with_payload ? WG_WITH_PAYLOAD : 0u) | (flags.with_vector ? WG_WITH_VECTOR : 0u);
     search->params.timeout_ms = flags.timeout_ms;

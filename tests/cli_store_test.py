@@ -330,6 +330,19 @@ class Repairing(Store):
         self.fails(USAGE, 'both', 'repair', '--dry-run', '--salvage', 'new')
         self.fails(USAGE, 'empty', 'repair', '--salvage', self.folder)
         self.fails(NOT_FOUND, 'absent', *self.at('absent', 'repair', '--dry-run'))
+        file = self.folder / 'docs.waggle'
+        self.ok('export', 'docs', file)
+        self.fails(USAGE, 'docs.waggle: a file, expected the folder of a store',
+                   *self.at(file, 'repair', '--dry-run'))
+
+    def test_what_stands_there_stays(self):
+        self.fill()
+        mine = self.folder / 'mine'
+        mine.mkdir()
+        self.file('mine/text', b'mine')
+        for store, code in ((self.store, USAGE), (self.folder / 'absent', NOT_FOUND)):
+            self.fails(code, '', *self.at(store, 'repair', '--salvage', mine))
+            self.assertEqual((mine / 'text').read_bytes(), b'mine')
 
 
     def test_the_others_beside_a_damaged_one(self):

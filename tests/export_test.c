@@ -12,11 +12,13 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { PATH_SIZE = SCRATCH_PATH_SIZE + 32, IDS = 300, NOBODY = 65534 };
@@ -397,6 +399,144 @@ static void read_copy_as_nobody(struct child *parent, void *arg)
     read_copy(parent, arg);
 }
 
+/* --- exports that are killed --- */
+
+static bool is_temporary(const char *name)
+{
+    size_t size = strlen(name);
+    return strncmp(name, "x.waggle.", 9) == 0 && size > 4 && strcmp(name + size - 4, ".tmp") == 0;
+}
+
+static int temporary(const struct dirent *entry)
+{
+    return is_temporary(entry->d_name);
+}
+
+/* How many files that are not finished stand beside x.waggle; *bytes: in them. */
+static size_t count_temporary(size_t *bytes)
+{
+    struct dirent **entries;
+    struct stat status;
+    int count = scandir(folder, &entries, temporary, NULL);
+    must(count >= 0, "cannot list %s", folder);
+    for (int i = 0; i < count; i++) {
+        char name[PATH_SIZE + 256];
+        snprintf(name, sizeof name, "%s/%s", folder, entries[i]->d_name);
+        if (bytes && stat(name, &status) == 0) *bytes += (size_t)status.st_size;
+        free(entries[i]);
+    }
+    free(entries);
+    return (size_t)count;
+}
+
+static void export_again_and_again(struct child *parent, void *arg)
+{
+    char name[PATH_SIZE];
+    context = test_context(NULL, 1);
+    snprintf(name, sizeof name, "%s/store", folder);
+    must_ok(open_file(name, &store));
+    must_ok(wg_collection_open(store, arg, &collection));
+    child_say(parent, 'b');
+    for (;;) {
+        wg_err err = wg_collection_export(collection, path);
+        must(err == WG_OK || err == WG_EEXISTS, "%s", wg_message());
+        if (err == WG_OK) unlink(path);
+    }
+}
+
+/* A child that was stopped while it writes its file. */
+static void stop_within(struct child *child, const char *name)
+{
+    int status;
+    size_t bytes = 0;
+    child_begin(child, export_again_and_again, (void *)(uintptr_t)name);
+    must(child_hear(child) == 'b', "not begun");
+    for (bool within = false; !within; usleep(500)) {
+        must(kill(child->pid, SIGSTOP) == 0, "cannot stop %d", (int)child->pid);
+        must(waitpid(child->pid, &status, WUNTRACED) == child->pid && WIFSTOPPED(status),
+             "it has ended");
+        within = count_temporary(&bytes) == 1 && bytes > 0 && access(path, F_OK) != 0;
+        if (!within) must(kill(child->pid, SIGCONT) == 0, "cannot go on");
+        bytes = 0;
+    }
+}
+
+/* Closes what the parent has: a child opens the store itself. */
+static void fill_and_close(void)
+{
+    create("docs", 64, WG_DOT);
+    upsert(0, 5000, 64, DATA_UNIT);
+    wg_collection_close(&collection);
+    wg_store_close(&store);
+    wg_context_destroy(&context);
+}
+
+static void open_again(void)
+{
+    char name[PATH_SIZE];
+    context = test_context(NULL, 1);
+    snprintf(name, sizeof name, "%s/store", folder);
+    must_ok(open_file(name, &store));
+    must_ok(wg_collection_open(store, "docs", &collection));
+}
+
+/* The next export removes what it left, and one that goes on meanwhile does not. */
+static void what_was_killed_is_removed(void **state)
+{
+    (void)state;
+    struct child child;
+    fill_and_close();
+    stop_within(&child, "docs");
+    open_again();
+    assert_int_equal(count_temporary(NULL), 1);
+    assert_ok(wg_collection_export(collection, path));
+    assert_int_equal(count_temporary(NULL), 1); /* it is the other process's */
+    assert_int_equal(unlink(path), 0);
+    child_kill(&child);
+    assert_int_equal(count_temporary(NULL), 1);
+    assert_ok(wg_collection_export(collection, other)); /* to another file */
+    assert_int_equal(count_temporary(NULL), 1);
+    assert_ok(wg_collection_export(collection, path));
+    assert_int_equal(count_temporary(NULL), 0);
+    assert_int_equal(content_problems(context, path), 0);
+}
+
+static void make_file(const char *name)
+{
+    char file[PATH_SIZE + 64];
+    snprintf(file, sizeof file, "%s/%s", folder, name);
+    int fd = open(file, O_CREAT | O_WRONLY, 0644);
+    must(fd >= 0 && write(fd, "mine", 4) == 4, "cannot write %s", file);
+    close(fd);
+}
+
+static void only_what_was_left_is_removed(void **state)
+{
+    (void)state;
+    static const char *const kept[] = { "x.waggle.tmp",      "x.waggle.1-2.tmp.more",
+                                        "x.waggle.a-2.tmp",  "x.waggle.01-2.tmp",
+                                        "xx.waggle.1-2.tmp", "y.waggle.1-2.tmp",
+                                        "waggle.1-2.tmp",    "x.waggle.1-2" };
+    static const char *const left[] = { "x.waggle.1-2.tmp", "x.waggle.4294967295-0.tmp" };
+    char name[PATH_SIZE + 64];
+    create("docs", 5, WG_DOT);
+    upsert(0, 10, 5, DATA_UNIT);
+    for (size_t i = 0; i < 8; i++) make_file(kept[i]);
+    for (size_t i = 0; i < 2; i++) make_file(left[i]);
+    must(chdir(folder) == 0, "no folder");
+    assert_ok(wg_collection_export(collection, "x.waggle")); /* of the folder that we are in */
+    must(chdir("/") == 0, "no folder");
+    for (size_t i = 0; i < 8; i++) {
+        snprintf(name, sizeof name, "%s/%s", folder, kept[i]);
+        must(access(name, F_OK) == 0, "%s is gone", name);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "%s/%s", folder, left[i]);
+        must(access(name, F_OK) != 0, "%s stays", name);
+    }
+    assert_int_equal(content_problems(context, path), 0);
+}
+
 static void stop_using(void)
 {
     wg_collection_close(&collection);
@@ -567,6 +707,8 @@ int main(void)
         TEST(an_export_of_a_store_in_memory),
         TEST(a_store_open_for_reading_can_export),
         TEST(it_is_of_one_moment),
+        TEST(what_was_killed_is_removed),
+        TEST(only_what_was_left_is_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

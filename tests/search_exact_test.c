@@ -15,7 +15,7 @@
 
 enum { THREADS_MAX = 4, METRIC_COUNT = 5 };
 
-static wg_context *contexts[3 * THREADS_MAX];
+static wg_context *contexts[TEST_TIERS_MAX * THREADS_MAX];
 static size_t context_count;
 static struct prng prng;
 static size_t compared;
@@ -30,6 +30,8 @@ struct problem {
     size_t dim, row_count, query_count;
     float *rows, *queries;     /* as given */
     struct oracle_hit *ranked; /* query_count x row_count, best first */
+    bool has_threshold;
+    float threshold;
 };
 
 static void check_scores(const struct problem *p, const float *query, const float *rows,
@@ -81,12 +83,19 @@ static void problem_free(struct problem *p)
     free(p->ranked);
 }
 
+static bool is_beyond(const struct problem *p, float score)
+{
+    if (!p->has_threshold) return false;
+    bool higher_is_better = p->metric == WG_COSINE || p->metric == WG_DOT;
+    return higher_is_better ? score < p->threshold : score > p->threshold;
+}
+
 static void compare_one(const struct problem *p, size_t q, size_t k, const uint64_t *rows,
                         const float *scores)
 {
     const struct oracle_hit *want = p->ranked + q * p->row_count;
     for (size_t i = 0; i < k; i++) {
-        bool none = i >= p->row_count;
+        bool none = i >= p->row_count || is_beyond(p, want[i].score);
         bool same = none ? rows[i] == WG_NO_ROW && isnan(scores[i])
                          : rows[i] == want[i].row && memcmp(&scores[i], &want[i].score, 4) == 0;
         compared++;
@@ -112,6 +121,7 @@ static void check_knn(const struct problem *p, wg_context *context, size_t k)
     params.row_count = p->row_count;
     params.queries = p->queries;
     params.query_count = p->query_count;
+    if (p->has_threshold) params.threshold = p->threshold;
     assert_ok(wg_knn(context, &params, rows, scores));
     for (size_t q = 0; q < p->query_count; q++) compare_one(p, q, k, rows + q * k, scores + q * k);
     free(rows);
@@ -152,6 +162,29 @@ static void test_every_k(void **state)
             check_knn(&p, any_context(), 4 * p.row_count + 1000);
             problem_free(&p);
         }
+}
+
+/* The score of some hit, the floats beside it, and what lets in all or nothing. */
+static void test_thresholds(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < 200; n++) {
+        struct problem p = { .metric = (wg_metric)(n % METRIC_COUNT),
+                             .dim = 1 + test_below(&prng, 40),
+                             .row_count = 1 + test_below(&prng, 400),
+                             .query_count = 1 + test_below(&prng, 40),
+                             .has_threshold = true };
+        problem_make(&p, n % 3 ? DATA_UNIT : DATA_FEW);
+        float score = p.ranked[test_below(&prng, p.row_count)].score;
+        const float thresholds[] = {
+            score, nextafterf(score, INFINITY), nextafterf(score, -INFINITY), INFINITY, -INFINITY, 0
+        };
+        for (size_t t = 0; t < sizeof thresholds / sizeof *thresholds; t++) {
+            p.threshold = thresholds[t];
+            check_knn(&p, any_context(), 1 + test_below(&prng, p.row_count + 3));
+        }
+        problem_free(&p);
+    }
 }
 
 static void test_k_0_is_refused(void **state)
@@ -226,8 +259,8 @@ static void check_under_host_state(const struct problem *p, unsigned control)
     unsigned before = _mm_getcsr();
     for (size_t c = 0; c < context_count; c++) {
         size_t k = 1 + c;
-        uint64_t rows[3 * 12];
-        float scores[3 * 12];
+        uint64_t rows[3 * TEST_TIERS_MAX * THREADS_MAX];
+        float scores[3 * TEST_TIERS_MAX * THREADS_MAX];
         wg_knn_params params;
         wg_knn_params_init(&params);
         params.metric = p->metric, params.k = k, params.dim = p->dim;
@@ -295,7 +328,7 @@ static void test_known_scores(void **state)
 static int make_contexts(void **state)
 {
     (void)state;
-    const char *tiers[3];
+    const char *tiers[TEST_TIERS_MAX];
     size_t tier_count = test_tiers(tiers);
     for (size_t t = 0; t < tier_count; t++)
         for (uint32_t threads = 1; threads <= THREADS_MAX; threads++) {
@@ -322,7 +355,7 @@ int main(void)
         cmocka_unit_test(test_known_scores),     cmocka_unit_test(test_k_0_is_refused),
         cmocka_unit_test(test_every_k),          cmocka_unit_test(test_every_batch_size),
         cmocka_unit_test(test_dimensions),       cmocka_unit_test(test_many_rows),
-        cmocka_unit_test(test_hard_to_certify),
+        cmocka_unit_test(test_hard_to_certify),  cmocka_unit_test(test_thresholds),
 #if defined(__x86_64__)
         cmocka_unit_test(test_host_float_state),
 #endif

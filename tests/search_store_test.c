@@ -12,7 +12,7 @@
 
 enum { THREADS_MAX = 4, METRIC_COUNT = 5, BATCH_MAX = 200 };
 
-static wg_context *contexts[3 * THREADS_MAX];
+static wg_context *contexts[TEST_TIERS_MAX * THREADS_MAX];
 static size_t context_count;
 static struct prng prng;
 static size_t compared;
@@ -395,7 +395,7 @@ static void test_dead_chunks(void **state)
 static int make_contexts(void **state)
 {
     (void)state;
-    const char *tiers[3];
+    const char *tiers[TEST_TIERS_MAX];
     size_t tier_count = test_tiers(tiers);
     for (size_t t = 0; t < tier_count; t++)
         for (uint32_t threads = 1; threads <= THREADS_MAX; threads++)

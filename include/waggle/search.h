@@ -22,6 +22,8 @@ typedef struct wg_search_params {
     unsigned with; /* a sum of WG_WITH_*: what hits carry besides id and score */
     uint64_t timeout_ms; /* 0: none */
     const wg_cancel *cancel; /* may be NULL */
+    float threshold; /* the worst score of a hit: cosine and dot at least this, distances at most;
+                        NaN, the default: any. With a large k, all points within a radius */
 } wg_search_params;
 
 #define wg_search_params_init(params) wg_search_params_init_sized((params), sizeof *(params))
@@ -37,7 +39,7 @@ typedef struct wg_hit {
 
 /* Exact: for each query the k best of all points that were acknowledged when the call began, best
  * first, equal scores in the order in which the points were written. Fewer than k hits only when
- * there are fewer points. WG_EINVAL, WG_EDIM, WG_ETIMEOUT, WG_ECANCELLED, WG_ENOMEM, WG_ECORRUPT
+ * there are fewer points, or fewer within the threshold. WG_EINVAL, WG_EDIM, WG_ETIMEOUT, WG_ECANCELLED, WG_ENOMEM, WG_ECORRUPT
  * (the id of a hit is none), and with payloads WG_EIO. After an error the searcher has no hits. */
 WG_API WG_CHECKED wg_err wg_searcher_run(wg_searcher *searcher, const wg_search_params *params);
 

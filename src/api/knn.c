@@ -13,7 +13,7 @@
 
 void wg_knn_params_init_sized(wg_knn_params *params, size_t size)
 {
-    static const wg_knn_params defaults = { .k = 10 };
+    static const wg_knn_params defaults = { .k = 10, .threshold = NAN };
     params_fill(params, size, &defaults, sizeof defaults);
 }
 
@@ -52,8 +52,8 @@ static void write_answer(const wg_knn_params *p, const struct search_answer *ans
 {
     for (size_t q = 0; q < p->query_count; q++)
         for (size_t i = 0; i < p->k; i++) {
-            bool found = i < answer->k;
             size_t from = q * answer->k + i, to = q * p->k + i;
+            bool found = i < answer->k && answer->rows[from] != WG_NO_ROW;
             found_rows[to] = found ? answer->rows[from] : WG_NO_ROW;
             found_scores[to] = found ? metric_score(p->metric, answer->scores[from]) : NAN;
         }
@@ -127,6 +127,8 @@ static wg_err search(struct call *call, uint64_t *found_rows, float *found_score
         .queries = call->queries ? call->queries : p->queries,
         .query_count = p->query_count,
         .k = p->k,
+        .limited = !isnan(p->threshold),
+        .limit = metric_limit(p->metric, p->threshold),
         .stop = call->stop,
     };
     TRY(search_create(call->context->devices, &search));

@@ -2,7 +2,6 @@
 
 #include "api/params.h"
 #include "api/store.h"
-#include "base/mem.h"
 #include "store/backup.h"
 #include "store/equal.h"
 #include "store/restore.h"
@@ -18,42 +17,28 @@ static wg_err open_to_read(wg_context *context, const char *path, struct store *
     return store_open(&inner, out);
 }
 
-struct verification {
-    struct store *store;
-    uint64_t only; /* its number; 0: every collection */
-    struct verify_report report;
-    wg_err err;
-};
-
-static bool verify_one(void *arg, const char *name, uint64_t number)
+static wg_err verify_folders(const char *path, const char *only, struct verify_report *report)
 {
-    struct verification *v = arg;
-    if (v->only && v->only != number) return true;
-    v->err = store_verify_collection(v->store, name, number, &v->report);
-    return v->err == WG_OK && !v->only;
+    wg_store_params params;
+    wg_store_params_init(&params);
+    return store_verify_folders(path, params.reader_limit, only, report);
 }
 
 wg_err wg_store_verify(wg_context *context, const char *path, const char *collection,
                        wg_problem_fn *report, void *user, uint64_t *problem_count)
 {
     wg_err err = WG_OK;
-    struct verification v = { .report = { .problem = report, .user = user } };
-    err = open_to_read(context, path, &v.store);
-    if (err == WG_ECORRUPT) {
-        verify_problem(&v.report, "%s", wg_message());
-        *problem_count = v.report.problem_count;
-        return WG_OK;
+    struct store *store = NULL;
+    struct verify_report inner = { .problem = report, .user = user };
+    err = open_to_read(context, path, &store);
+    if (err == WG_ECORRUPT) { /* the registry is */
+        verify_problem(&inner, "%s", wg_message());
+        err = verify_folders(path, collection, &inner);
+    } else if (err == WG_OK) {
+        err = store_verify(store, collection, &inner);
     }
-    TRY(err);
-    if (collection) TRY(registry_find(store_registry(v.store), collection, &v.only));
-    err = registry_list(store_registry(v.store), verify_one, &v);
-    if (err == WG_ECORRUPT) verify_problem(&v.report, "%s: registry: %s", path, wg_message());
-    if (err != WG_ECORRUPT) TRY(err);
-    TRY(v.err);
-    err = WG_OK;
-    *problem_count = v.report.problem_count;
-out:
-    store_close(&v.store);
+    if (err == WG_OK) *problem_count = inner.problem_count;
+    store_close(&store);
     return err;
 }
 

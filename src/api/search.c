@@ -12,6 +12,7 @@
 #include "store/encode.h"
 #include "store/read.h"
 
+#include <math.h>
 #include <stdio.h>
 
 struct wg_searcher {
@@ -59,7 +60,7 @@ void wg_searcher_destroy(wg_searcher **searcher)
 
 void wg_search_params_init_sized(wg_search_params *params, size_t size)
 {
-    static const wg_search_params defaults = { .k = 10 };
+    static const wg_search_params defaults = { .k = 10, .threshold = NAN };
     params_fill(params, size, &defaults, sizeof defaults);
 }
 
@@ -176,6 +177,8 @@ static wg_err run(wg_searcher *s, const wg_search_params *p)
         .queries = queries,
         .query_count = p->query_count,
         .k = p->k,
+        .limited = !isnan(p->threshold),
+        .limit = metric_limit((wg_metric)c->space.metric, p->threshold),
         .stop = stop_of(p->timeout_ms, p->cancel),
     };
     TRY(search_run(s->search, &request, &answer));

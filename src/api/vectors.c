@@ -46,6 +46,25 @@ float metric_score(wg_metric metric, float canonical)
     return metric == WG_EUCLIDEAN ? sqrtf(canonical) : canonical;
 }
 
+/* The largest float whose root is at most this one. */
+static float square_within(float root)
+{
+    if (root < 0) return -1;
+    float square = root * root;
+    while (square > 0 && sqrtf(square) > root) square = nextafterf(square, 0);
+    for (float next = square; isfinite(next) && sqrtf(next) <= root;
+         next = nextafterf(next, INFINITY))
+        square = next;
+    return square;
+}
+
+float metric_limit(wg_metric metric, float threshold)
+{
+    if (isnan(threshold)) return INFINITY;
+    if (metric == WG_EUCLIDEAN) return square_within(threshold);
+    return metric == WG_COSINE || metric == WG_DOT ? -threshold : threshold;
+}
+
 wg_err metric_check(wg_metric metric)
 {
     if (wg_metric_name(metric)) return WG_OK;

@@ -56,6 +56,8 @@ struct scan {
     bool check_rows; /* the rows' components were not checked: one that is refused is WG_EINVAL; on
                         the CPU only */
     size_t k; /* at least 1 */
+    bool limited; /* rows whose score (for dot: negated) is above limit may be left out */
+    float limit;
     uint64_t *found_rows; /* out: query_count x k, best first, ties by row; WG_NO_ROW: no more */
     float *found_scores; /* out: canonical; undefined where there is no row */
     const struct stop *stop;

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "index/flat/flat.h"
+#include "waggle/knn.h"
 
 struct search {
     struct device_set *devices;
@@ -63,6 +64,15 @@ out:
     return err;
 }
 
+/* What is beyond the limit, for a device may have found it all the same. */
+static void cut_off(const struct flat_request *request, struct found *found)
+{
+    float sign = request->metric == METRIC_DOT ? -1 : 1;
+    for (size_t i = 0; request->limited && i < request->query_count * request->k; i++)
+        if (found->rows[i] != WG_NO_ROW && sign * found->scores[i] > request->limit)
+            found->rows[i] = WG_NO_ROW;
+}
+
 static wg_err execute(struct search *search, const struct plan *plan, struct search_answer *out)
 {
     wg_err err = WG_OK;
@@ -87,6 +97,7 @@ static wg_err execute(struct search *search, const struct plan *plan, struct sea
         answer.slot = plan->lease.slot;
         answer.device_row_count = plan->lease.row_end;
     }
+    cut_off(request, &search->merged);
     answer.fell_back = lost || plan->lost_before;
     if (answer.fell_back) answer.reason = "the preferred device failed in this call";
     answer.rows = search->merged.rows;
@@ -117,6 +128,8 @@ wg_err search_run(struct search *search, const struct search_request *request,
                      .queries = request->queries,
                      .query_count = request->query_count,
                      .k = request->k < row_count ? request->k : (size_t)row_count,
+                     .limited = request->limited,
+                     .limit = request->limit,
                      .stop = &request->stop },
         .lease.reason = "the rows belong to the caller",
     };

@@ -23,6 +23,8 @@ struct search_request {
     const float *queries; /* query_count x source->dim, row-major; components checked */
     size_t query_count;
     size_t k; /* at least 1; no more than there are rows are found */
+    bool limited; /* rows whose score (for dot: negated) is above limit are not found */
+    float limit;
     struct stop stop;
 };
 

@@ -10,7 +10,7 @@
 
 static const char magic[FORMAT_MAGIC_SIZE] = "WAGGLONE";
 
-/* No other export has it, of this process or another one. */
+/* No other export has it, but perhaps one in another container that shares the disk. */
 static wg_err make_temporary_name(const char *path, char **out)
 {
     static atomic_uint count;
@@ -21,6 +21,84 @@ static wg_err make_temporary_name(const char *path, char **out)
     return WG_OK;
 }
 
+static wg_err folder_of(const char *path, char **out)
+{
+    wg_err err = path_join(path, "", out);
+    if (err != WG_OK) return err;
+    char *slash = strrchr(*out, '/');
+    if (slash) slash[slash == *out] = 0; /* of the root the slash stays */
+    if (slash) return WG_OK;
+    mem_free(out);
+    return path_join(".", "", out);
+}
+
+static bool is_temporary_of(const char *name, const char *entry)
+{
+    unsigned process, count;
+    char again[48];
+    size_t size = strlen(name);
+    if (strncmp(entry, name, size) != 0) return false;
+    if (sscanf(entry + size, ".%u-%u.tmp", &process, &count) != 2) return false;
+    snprintf(again, sizeof again, ".%u-%u.tmp", process, count);
+    return strcmp(entry + size, again) == 0;
+}
+
+/* The folder and the name in it of the file that is wanted. */
+struct target {
+    char *folder;
+    const char *name;
+};
+
+/* Nobody has it locked: whoever wrote it was killed. */
+static bool remove_leftover(void *user, const char *entry)
+{
+    const struct target *target = user;
+    struct file file = { 0 };
+    char *path = NULL;
+    if (is_temporary_of(target->name, entry) && path_join(target->folder, entry, &path) == WG_OK &&
+        file_open(path, FILE_READ_WRITE, &file) == WG_OK && file_lock(&file, true) == WG_OK)
+        (void)!file_remove(path);
+    file_close(&file);
+    mem_free(&path);
+    return true;
+}
+
+/* What cannot be removed now the next one may. */
+static wg_err remove_leftovers(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct target target = { .name = slash ? slash + 1 : path };
+    wg_err err = folder_of(path, &target.folder);
+    if (err == WG_OK) (void)!folder_list(target.folder, remove_leftover, &target);
+    mem_free(&target.folder);
+    return err;
+}
+
+/* Locked as long as it is written. Where the disk has no locks, what was left stays. Until it is
+ * locked another one may take it for left and remove it. */
+static wg_err open_temporary(struct archive_writer *w)
+{
+    enum { TRIES = 100 };
+    wg_err err = WG_OK;
+    for (int i = 0; i < TRIES; i++) {
+        struct file file;
+        uint64_t size;
+        TRY(make_temporary_name(w->path, &w->temporary));
+        TRY(file_open(w->temporary, FILE_KEEP, &file));
+        bool is_mine = file_lock(&file, true) != WG_EBUSY && file_exists(w->temporary);
+        if (is_mine) {
+            w->file = file;
+            TRY(file_size(&w->file, &size));
+            if (size == 0) return WG_OK;
+            w->file = (struct file){ 0 };
+        }
+        file_close(&file);
+    }
+    err = wg_fail(WG_EBUSY, "%s: other processes write files of that name", w->temporary);
+out:
+    return err;
+}
+
 wg_err archive_writer_open(const char *path, struct archive_writer *out)
 {
     wg_err err = WG_OK;
@@ -28,8 +106,8 @@ wg_err archive_writer_open(const char *path, struct archive_writer *out)
     if (file_exists(path) || folder_exists(path))
         TRY(wg_fail(WG_EEXISTS, "%s: exists already; it is not replaced", path));
     TRY(path_join(path, "", &out->path));
-    TRY(make_temporary_name(path, &out->temporary));
-    TRY(file_open(out->temporary, FILE_CREATE, &out->file));
+    TRY(remove_leftovers(path));
+    TRY(open_temporary(out));
 out:
     return err;
 }
@@ -83,11 +161,8 @@ static wg_err move_into_place(struct archive_writer *w)
 static wg_err sync_folder_of(const char *path)
 {
     char *folder = NULL;
-    wg_err err = path_join(path, "", &folder);
-    if (err != WG_OK) return err;
-    char *slash = strrchr(folder, '/');
-    if (slash) slash[slash == folder] = 0; /* of the root the slash stays */
-    err = folder_sync(slash ? folder : ".");
+    wg_err err = folder_of(path, &folder);
+    if (err == WG_OK) err = folder_sync(folder);
     mem_free(&folder);
     return err;
 }

@@ -1,6 +1,7 @@
 #pragma once
 /* Writing an archive: its parts one behind the other, into a file beside the one that is wanted,
- * which is there when all is on the disk, and else not at all. One thread. */
+ * which is there when all is on the disk, and else not at all. A killed process leaves the file
+ * beside it, "PATH.PROCESS-N.tmp", which the next one to write to path removes. One thread. */
 #include "os/file.h"
 #include "store/archive.h"
 

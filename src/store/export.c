@@ -1,6 +1,5 @@
 #include "store/export.h"
 
-#include "base/checksum.h"
 #include "base/mem.h"
 #include "store/archive_writer.h"
 
@@ -149,30 +148,6 @@ static wg_err write_meta(struct exporting *e)
     return write_table(e, "c-1/tables/meta", entries, 4);
 }
 
-static uint64_t page_up(uint64_t size)
-{
-    return (size + HEADER_SIZE - 1) / HEADER_SIZE * HEADER_SIZE;
-}
-
-static struct segment_header header_of(const struct exporting *e, uint64_t first_row,
-                                       uint64_t capacity)
-{
-    uint32_t dim = e->meta.space.dim;
-    struct segment_header header = {
-        .magic = { 'W', 'A', 'G', 'G', 'L', 'S', 'E', 'G' },
-        .version = FORMAT_VERSION,
-        .first_row = first_row,
-        .capacity = capacity,
-        .ids_offset = HEADER_SIZE + page_up(capacity * dim * sizeof(float)),
-        .numbers_offset = segment_file_size(capacity, dim, false),
-        .strings_offset = segment_file_size(capacity, dim, true),
-        .number = e->segment_count,
-        .dim = dim,
-    };
-    header.sum = checksum32(&header, offsetof(struct segment_header, sum), 0);
-    return header;
-}
-
 static uint64_t capacity_of(const struct exporting *e)
 {
     uint64_t left = e->meta.commit.point_count - e->row_count;
@@ -204,7 +179,13 @@ static wg_err begin_segment(struct exporting *e, uint64_t first_row)
     uint64_t capacity = capacity_of(e);
     if (capacity == 0)
         return wg_fail(WG_ECORRUPT, "%s: more live rows than points", e->collection->folder);
-    p->header = header_of(e, first_row, capacity);
+    p->header = segment_header_of(&(struct segment_params){
+        .first_row = first_row,
+        .capacity = capacity,
+        .number = e->segment_count,
+        .dim = e->meta.space.dim,
+        .packed = true,
+    });
     p->offset = archive_writer_take(&e->archive, p->header.strings_offset, ARCHIVE_SEGMENT_ALIGN);
     p->row_count = p->strings_size = 0;
     wg_err err = mem_resize(&p->sums, capacity);

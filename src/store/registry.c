@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MESSAGE_SIZE = 768 };
 enum { READERS_MIN = 1022 }; /* whatever the limit of a collection's is */
 enum { TABLE_REGISTRY, TABLE_COLLECTIONS, TABLE_ALIASES, REGISTRY_TABLE_COUNT };
 
@@ -376,23 +377,40 @@ out:
     return err;
 }
 
+/* A key that may be too long, or not be known. */
+static void copy_name(struct bytes key, char out[NAME_SIZE_MAX + 1])
+{
+    size_t size = key.size < NAME_SIZE_MAX ? key.size : NAME_SIZE_MAX;
+    if (size > 0) memcpy(out, key.start, size);
+    out[size] = 0;
+}
+
 static wg_err list_table(struct registry *r, unsigned table, registry_visit *visit, void *user)
 {
     wg_err err = WG_OK;
     struct db_txn txn = { 0 };
     struct db_cursor cursor = { 0 };
+    char damage[MESSAGE_SIZE] = "";
+    bool go_on = true;
     TRY(db_read_begin(r->db, &txn));
     TRY(db_cursor_open(&txn, table, &cursor));
-    for (bool go_on = true; go_on;) {
-        struct bytes key, value;
+    while (go_on) {
+        bool found = false;
+        struct bytes key = { 0 }, value;
         struct collection_record record;
-        char name[NAME_SIZE_MAX + 1] = { 0 };
-        TRY(db_next(&cursor, &go_on, &key, &value));
-        if (!go_on) break;
-        TRY(RECORD_READ(value, &record, "the collection's record"));
-        memcpy(name, key.start, key.size < NAME_SIZE_MAX ? key.size : NAME_SIZE_MAX);
+        char name[NAME_SIZE_MAX + 1];
+        err = db_next(&cursor, &found, &key, &value);
+        if (err == WG_OK && !found) break;
+        if (err == WG_OK) err = RECORD_READ(value, &record, "the collection's record");
+        if (err == WG_ECORRUPT && found) {
+            if (!damage[0]) snprintf(damage, sizeof damage, "%s", wg_message());
+            continue;
+        }
+        TRY(err);
+        copy_name(key, name);
         go_on = visit(user, name, record.number);
     }
+    if (go_on && damage[0]) err = wg_fail(WG_ECORRUPT, "%s", damage);
 out:
     db_cursor_close(&cursor);
     db_abort(&txn);
@@ -407,6 +425,102 @@ wg_err registry_list(struct registry *r, registry_visit *visit, void *user)
 wg_err registry_list_aliases(struct registry *r, registry_visit *visit, void *user)
 {
     return list_table(r, TABLE_ALIASES, visit, user);
+}
+
+/* Every value, in one transaction. */
+struct checking {
+    struct registry *registry;
+    struct db_txn txn;
+    registry_problem *tell;
+    void *user;
+    uint64_t *numbers; /* of collections */
+    size_t count;
+    bool lost_names; /* not all of them */
+};
+
+static wg_err check_name(struct checking *c, struct bytes value)
+{
+    struct collection_record record;
+    wg_err err = RECORD_READ(value, &record, "its record");
+    if (err == WG_OK) err = mem_resize(&c->numbers, c->count + 1);
+    if (err == WG_OK) c->numbers[c->count++] = record.number;
+    return err;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The names were checked before. */
+static wg_err check_alias(const struct checking *c, struct bytes value)
+{
+    struct collection_record record;
+    wg_err err = RECORD_READ(value, &record, "its record");
+    if (err != WG_OK || c->lost_names) return err;
+    bool found = c->count > 0 && bsearch(&record.number, c->numbers, c->count, sizeof *c->numbers,
+                                         compare_numbers) != NULL;
+    return found ? WG_OK
+                 : wg_fail(WG_ECORRUPT, "it leads to c-%" PRIx64 ", which is no collection",
+                           record.number);
+}
+
+static wg_err check_entry(struct checking *c, unsigned table, struct bytes key, struct bytes value)
+{
+    struct registry_record next;
+    if (table == TABLE_COLLECTIONS) return check_name(c, value);
+    if (table == TABLE_ALIASES) return check_alias(c, value);
+    bool is_next = key.size == 4 && memcmp(key.start, "next", 4) == 0;
+    return is_next ? RECORD_READ(value, &next, "the registry's counter") : WG_OK;
+}
+
+static void tell_entry(struct checking *c, unsigned table, struct bytes key)
+{
+    static const char *const what[] = { "entry", "name", "alias" };
+    char text[MESSAGE_SIZE + NAME_SIZE_MAX + 64], why[MESSAGE_SIZE], name[NAME_SIZE_MAX + 1];
+    snprintf(why, sizeof why, "%s", wg_message());
+    copy_name(key, name);
+    snprintf(text, sizeof text, "%s: registry: %s \"%s\" is damaged: %s", c->registry->store,
+             what[table], registry_check_name(name) == WG_OK ? name : "?", why);
+    c->lost_names = c->lost_names || table == TABLE_COLLECTIONS;
+    c->tell(c->user, text);
+}
+
+static wg_err check_table(struct checking *c, unsigned table)
+{
+    wg_err err = WG_OK;
+    struct db_cursor cursor = { 0 };
+    TRY(db_cursor_open(&c->txn, table, &cursor));
+    for (;;) {
+        bool found = false;
+        struct bytes key = { 0 }, value;
+        err = db_next(&cursor, &found, &key, &value);
+        if (err == WG_OK && !found) break;
+        if (err == WG_OK) err = check_entry(c, table, key, value);
+        if (err == WG_ECORRUPT && found)
+            tell_entry(c, table, key);
+        else
+            TRY(err);
+    }
+out:
+    db_cursor_close(&cursor);
+    return err;
+}
+
+wg_err registry_check(struct registry *r, registry_problem *tell, void *user)
+{
+    wg_err err = WG_OK;
+    struct checking c = { .registry = r, .tell = tell, .user = user };
+    TRY(db_read_begin(r->db, &c.txn));
+    TRY(check_table(&c, TABLE_REGISTRY));
+    TRY(check_table(&c, TABLE_COLLECTIONS));
+    if (c.count > 0) qsort(c.numbers, c.count, sizeof *c.numbers, compare_numbers);
+    TRY(check_table(&c, TABLE_ALIASES));
+out:
+    db_abort(&c.txn);
+    mem_free(&c.numbers);
+    return err;
 }
 
 wg_err registry_copy(struct registry *r, const char *folder)

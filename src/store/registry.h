@@ -45,11 +45,16 @@ WG_CHECKED wg_err registry_set_alias(struct registry *registry, const char *alia
                                      const char *name);
 WG_CHECKED wg_err registry_remove_alias(struct registry *registry, const char *alias);
 
-/* In byte order of the names; name holds during the call. False ends it. */
+/* In byte order of the names; name holds during the call. False ends it. WG_ECORRUPT: some are
+ * damaged; all others were visited. */
 typedef bool registry_visit(void *user, const char *name, uint64_t number);
 WG_CHECKED wg_err registry_list(struct registry *registry, registry_visit *visit, void *user);
 WG_CHECKED wg_err registry_list_aliases(struct registry *registry, registry_visit *visit,
                                         void *user);
+
+/* Tells of every value that is damaged, and of aliases that lead nowhere; the text says where. */
+typedef void registry_problem(void *user, const char *problem);
+WG_CHECKED wg_err registry_check(struct registry *registry, registry_problem *tell, void *user);
 
 /* A collection's folder in the store; *out is freed by mem_free. And back: false, it is none. */
 WG_CHECKED wg_err registry_folder(const char *store, uint64_t number, char **out);

@@ -14,7 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_POINTS = 4096 };
+enum { BATCH_POINTS = 4096, BATCH_BYTES = 64 << 20 };
+
+/* The places of the registry's tables. */
+enum { REGISTRY_COLLECTIONS = 1, REGISTRY_ALIASES };
 
 /* An LMDB file, mapped. */
 struct tables {
@@ -37,6 +40,7 @@ struct saving {
     char *folder;
     struct tables tables;
     bool has_commit, has_space, has_settings;
+    char refused[256]; /* why this program may not read it */
     struct collection_meta meta;
     struct layout layout;
     struct layout_source source;
@@ -44,8 +48,6 @@ struct saving {
     struct bitmap dead;     /* likewise: nothing says that it is live */
     struct saved *saved;
     size_t saved_count, saved_room;
-    uint64_t bad_count; /* values that fail their checks */
-    wg_err err;
 };
 
 static void tell(const struct repair *repair, const char *format, ...) WG_PRINTF(2, 3);
@@ -107,7 +109,6 @@ static wg_err take_value(void *user, struct bytes key, struct bytes stored)
     if (err == WG_OK) err = t->take(s, key, value);
     if (err == WG_ENOMEM) return err;
     if (err == WG_OK) return WG_OK;
-    s->bad_count++;
     tell(s->repair, "collection \"%s\": %s", s->name, wg_message());
     return WG_OK;
 }
@@ -125,10 +126,22 @@ static bool is_key(struct bytes key, const char *text)
     return key.size == strlen(text) && memcmp(key.start, text, key.size) == 0;
 }
 
+/* What a newer program wrote is not damaged, and what is right here may be wrong there. */
+static wg_err take_format(struct saving *s, struct bytes value)
+{
+    struct format_record format;
+    wg_err err = RECORD_READ(value, &format, "the format's record");
+    if (err == WG_OK) err = format_check(&format, s->folder, true);
+    if (err == WG_EVERSION) snprintf(s->refused, sizeof s->refused, "%s", wg_message());
+    return err;
+}
+
 static wg_err take_meta(struct saving *s, struct bytes key, struct bytes value)
 {
     wg_err err = WG_OK;
-    if (is_key(key, "commit")) {
+    if (is_key(key, "format")) {
+        err = take_format(s, value);
+    } else if (is_key(key, "commit")) {
         err = RECORD_READ(value, &s->meta.commit, "the commit's record");
         s->has_commit = err == WG_OK;
     } else if (is_key(key, "settings")) {
@@ -288,6 +301,7 @@ static wg_err read_all(struct saving *s)
     wg_err err = WG_OK;
     TRY(tables_open(s->folder, "tables", &s->tables));
     TRY(walk(s, TABLE_META, "meta", take_meta));
+    if (s->refused[0]) TRY(wg_fail(WG_EVERSION, "%s", s->refused));
     TRY(walk(s, TABLE_SPACES, "spaces", take_space));
     if (!s->has_commit || !s->has_space)
         TRY(wg_fail(WG_ECORRUPT, "the record of its %s is lost",
@@ -362,9 +376,11 @@ static wg_err fill(struct saving *s, struct collection *c)
         .write = { .ops = &ops, .alone = true },
         .epoch = s->meta.commit.epoch + 1,
     };
-    for (size_t i = 0; i < s->saved_count; i += BATCH_POINTS) {
+    size_t batch = BATCH_BYTES / (s->meta.space.dim * sizeof(float));
+    if (batch > BATCH_POINTS) batch = BATCH_POINTS;
+    for (size_t i = 0; i < s->saved_count; i += batch) {
         size_t left = s->saved_count - i;
-        TRY(write_batch(s, c, i, left < BATCH_POINTS ? left : BATCH_POINTS));
+        TRY(write_batch(s, c, i, left < batch ? left : batch));
     }
     TRY(group_write(c, &epoch.write));
 out:
@@ -401,19 +417,21 @@ static void saving_fini(struct saving *s)
     mem_free(&s->folder);
 }
 
-static wg_err save_collection(struct repair *repair, const char *name, uint64_t number)
+/* What became of a name: *saved, whether anything is left of its collection. */
+static wg_err save_collection(struct repair *repair, const char *name, uint64_t number, bool *saved)
 {
     wg_err err = WG_OK;
     struct saving s = { .repair = repair, .name = name };
     TRY(registry_folder(repair->path, number, &s.folder));
     err = read_all(&s);
-    if (err == WG_ENOMEM) goto out;
+    if (err == WG_ENOMEM || err == WG_EVERSION) goto out;
     if (err != WG_OK) {
         tell(repair, "collection \"%s\" is lost: %s", name, wg_message());
         repair->report.lost_collection_count++;
         err = WG_OK;
         goto out;
     }
+    *saved = true;
     repair->report.collection_count++;
     repair->report.point_count += s.saved_count;
     uint64_t expected = s.meta.commit.point_count;
@@ -428,13 +446,13 @@ out:
     return err;
 }
 
-/* What the registry still says. */
+/* What the registry still says, and the names that were given to folders without one. */
 struct names {
     struct repair *repair;
     struct name {
         char text[NAME_SIZE_MAX + 1];
         uint64_t number;
-        bool is_alias;
+        bool is_alias, is_saved;
     } *names;
     size_t count;
     uint64_t problem_count;
@@ -446,23 +464,64 @@ static void note_registry(void *user, const char *text)
     tell(names->repair, "registry: %s", text);
 }
 
-static wg_err take_name(struct names *names, bool is_alias, struct bytes key, struct bytes stored)
+/* The collection's own, not an alias of it. */
+static struct name *find_name(const struct names *names, uint64_t number)
 {
+    for (size_t i = 0; i < names->count; i++)
+        if (!names->names[i].is_alias && names->names[i].number == number) return &names->names[i];
+    return NULL;
+}
+
+static const struct name *find_text(const struct names *names, const char *text)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->names[i].text, text) == 0) return &names->names[i];
+    return NULL;
+}
+
+static wg_err add_name(struct names *names, const struct name *name)
+{
+    wg_err err = mem_resize(&names->names, names->count + 1);
+    if (err == WG_OK) names->names[names->count++] = *name;
+    return err;
+}
+
+static wg_err read_name(struct bytes key, struct bytes stored, struct name *out)
+{
+    wg_err err = WG_OK;
     struct bytes value;
     struct collection_record record;
-    wg_err err = db_check_value(is_alias ? 2 : 1, key, stored, &value);
-    if (err == WG_OK) err = RECORD_READ(value, &record, "a name's record");
-    if (err == WG_OK && key.size > NAME_SIZE_MAX) err = WG_ECORRUPT;
-    if (err != WG_OK) {
+    if (key.size <= NAME_SIZE_MAX) memcpy(out->text, key.start, key.size);
+    TRY(db_check_value(out->is_alias ? REGISTRY_ALIASES : REGISTRY_COLLECTIONS, key, stored,
+                       &value));
+    TRY(RECORD_READ(value, &record, "its record"));
+    if (key.size > NAME_SIZE_MAX)
+        TRY(wg_fail(WG_ECORRUPT, "it has %zu bytes, expected at most %d", key.size, NAME_SIZE_MAX));
+    out->number = record.number;
+out:
+    return err;
+}
+
+/* Pages that were damaged may tell of a name twice, or of one that a collection had before. */
+static wg_err take_name(struct names *names, bool is_alias, struct bytes key, struct bytes stored)
+{
+    struct name name = { .is_alias = is_alias };
+    const char *what = is_alias ? "alias" : "name";
+    if (read_name(key, stored, &name) != WG_OK) {
+        char why[256];
         names->problem_count++;
-        tell(names->repair, "registry: a name is lost: %s", wg_message());
+        snprintf(why, sizeof why, "%s", wg_message());
+        const char *text = registry_check_name(name.text) == WG_OK ? name.text : "?";
+        tell(names->repair, "registry: the %s \"%s\" is damaged: %s", what, text, why);
         return WG_OK;
     }
-    err = mem_resize(&names->names, names->count + 1);
-    if (err != WG_OK) return err;
-    struct name *name = &names->names[names->count++];
-    *name = (struct name){ .number = record.number, .is_alias = is_alias };
-    memcpy(name->text, key.start, key.size);
+    const struct name *other = find_text(names, name.text);
+    if (!other && !is_alias) other = find_name(names, name.number);
+    if (!other) return add_name(names, &name);
+    if (other->number != name.number || strcmp(other->text, name.text) != 0)
+        tell(names->repair,
+             "registry: the %s \"%s\" of c-%" PRIx64 " stands against \"%s\" of c-%" PRIx64, what,
+             name.text, name.number, other->text, other->number);
     return WG_OK;
 }
 
@@ -492,41 +551,63 @@ out:
     return WG_OK;
 }
 
-static const struct name *find_name(const struct names *names, uint64_t number)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (!names->names[i].is_alias && names->names[i].number == number) return &names->names[i];
-    return NULL;
-}
-
-/* A folder's own name, for one that the registry has lost. */
-struct own_name {
-    char text[NAME_SIZE_MAX + 1];
-};
-
+/* A folder keeps its collection's name too, for a registry that is lost. */
 static wg_err take_own_name(void *user, struct bytes key, struct bytes stored)
 {
-    struct own_name *name = user;
+    struct name *name = user;
     struct bytes value;
     if (!is_key(key, "name") || db_check_value(TABLE_META, key, stored, &value) != WG_OK)
         return WG_OK;
-    if (value.size == 0 || value.size > NAME_SIZE_MAX) return WG_OK;
+    if (value.size > NAME_SIZE_MAX) return WG_OK;
     memcpy(name->text, value.start, value.size);
     name->text[value.size] = 0;
     return WG_OK;
 }
 
-static void guess_name(const struct repair *repair, uint64_t number, struct own_name *out)
+static wg_err read_own_name(const struct repair *repair, struct name *name)
 {
+    wg_err err = WG_OK;
     struct tables tables = { 0 };
     struct pages_report report = { 0 };
     char *folder = NULL;
-    snprintf(out->text, sizeof out->text, "recovered-%" PRIu64, number);
-    if (registry_folder(repair->path, number, &folder) == WG_OK &&
-        tables_open(folder, "tables", &tables) == WG_OK)
-        (void)!pages_walk_table(&tables.pages, "meta", take_own_name, out, &report);
+    TRY(registry_folder(repair->path, name->number, &folder));
+    TRY(tables_open(folder, "tables", &tables));
+    TRY(pages_walk_table(&tables.pages, "meta", take_own_name, name, &report));
+out:
     tables_close(&tables);
     mem_free(&folder);
+    return err == WG_ENOMEM ? err : WG_OK; /* what else is wrong is told when it is saved */
+}
+
+/* The folder's own name, unless it has none or another collection has it. */
+static wg_err give_name(struct names *names, uint64_t number, struct name **out)
+{
+    wg_err err = WG_OK;
+    struct name name = { .number = number };
+    TRY(read_own_name(names->repair, &name));
+    bool is_free = registry_check_name(name.text) == WG_OK && !find_text(names, name.text);
+    for (unsigned more = 0; !is_free; more++) {
+        char suffix[16] = "";
+        if (more > 0) snprintf(suffix, sizeof suffix, "-%u", more);
+        snprintf(name.text, sizeof name.text, "recovered-%" PRIx64 "%s", number, suffix);
+        is_free = !find_text(names, name.text);
+    }
+    TRY(add_name(names, &name));
+    *out = &names->names[names->count - 1];
+out:
+    return err;
+}
+
+static wg_err save_named(struct names *names)
+{
+    wg_err err = WG_OK;
+    for (size_t i = 0; i < names->count; i++) {
+        struct name *name = &names->names[i];
+        if (!name->is_alias)
+            TRY(save_collection(names->repair, name->text, name->number, &name->is_saved));
+    }
+out:
+    return err;
 }
 
 struct folders {
@@ -537,42 +618,101 @@ struct folders {
 /* Folders without a name are what a drop left, unless names were lost. */
 static bool save_folder(void *user, const char *entry)
 {
+    wg_err err = WG_OK;
     struct folders *folders = user;
     struct names *names = folders->names;
+    struct name *name;
     uint64_t number;
-    if (!registry_is_folder(entry, &number)) return true;
-    const struct name *name = find_name(names, number);
-    struct own_name own;
-    if (!name && names->problem_count == 0) return true;
-    if (!name) {
-        guess_name(names->repair, number, &own);
-        tell(names->repair, "folder %s has no name in the registry; it is saved as \"%s\"", entry,
-             own.text);
-    }
-    folders->err = save_collection(names->repair, name ? name->text : own.text, number);
-    return folders->err == WG_OK;
+    if (!registry_is_folder(entry, &number) || find_name(names, number)) return true;
+    TRY(give_name(names, number, &name));
+    tell(names->repair, "folder %s has no name in the registry; it is taken for \"%s\"", entry,
+         name->text);
+    TRY(save_collection(names->repair, name->text, number, &name->is_saved));
+out:
+    folders->err = err;
+    return err == WG_OK;
+}
+
+static wg_err save_unnamed(struct names *names)
+{
+    wg_err err = WG_OK;
+    struct folders folders = { .names = names };
+    if (names->problem_count == 0) return WG_OK;
+    TRY(folder_list(names->repair->path, save_folder, &folders));
+    TRY(folders.err);
+out:
+    return err;
 }
 
 /* Aliases of collections that were saved. */
-static void save_aliases(const struct names *names)
+static wg_err save_aliases(const struct names *names)
 {
+    wg_err err = WG_OK;
     struct repair *repair = names->repair;
-    for (size_t i = 0; repair->salvage && i < names->count; i++) {
+    for (size_t i = 0; i < names->count; i++) {
         const struct name *alias = &names->names[i];
-        const struct name *name = alias->is_alias ? find_name(names, alias->number) : NULL;
-        if (name && store_set_alias(repair->salvage, alias->text, name->text) != WG_OK)
-            tell(repair, "alias \"%s\" is lost: %s", alias->text, wg_message());
+        if (!alias->is_alias) continue;
+        const struct name *name = find_name(names, alias->number);
+        if (!name || !name->is_saved)
+            tell(repair, "alias \"%s\" is lost: its collection c-%" PRIx64 " is", alias->text,
+                 alias->number);
+        else if (repair->salvage)
+            TRY(store_set_alias(repair->salvage, alias->text, name->text));
     }
+out:
+    return err;
+}
+
+/* What a store is made of, of a folder. */
+struct contents {
+    bool lock, parts;
+};
+
+static bool note_entry(void *user, const char *entry)
+{
+    struct contents *contents = user;
+    uint64_t number;
+    if (strcmp(entry, "lock") == 0) contents->lock = true;
+    if (strcmp(entry, "registry") == 0 || registry_is_folder(entry, &number))
+        contents->parts = true;
+    return true;
+}
+
+wg_err repair_check_place(const char *path)
+{
+    wg_err err = WG_OK;
+    struct contents contents = { 0 };
+    if (file_exists(path))
+        return wg_fail(WG_EINVAL,
+                       "%s: a file, expected the folder of a store; an exported file is not "
+                       "repaired, export its collection again",
+                       path);
+    if (!folder_exists(path))
+        return wg_fail(WG_ENOTFOUND, "%s: there is no such folder, expected that of a store", path);
+    TRY(folder_list(path, note_entry, &contents));
+    if (!contents.lock && !contents.parts)
+        TRY(wg_fail(WG_ENOTFOUND,
+                    "%s: there is no store in this folder: it has no file \"lock\", no registry "
+                    "and no collections",
+                    path));
+    if (!contents.lock)
+        TRY(wg_fail(WG_ENOTFOUND,
+                    "%s: the file \"lock\" of the store is missing; make an empty one when no "
+                    "process has the store open, and repair it then",
+                    path));
+out:
+    return err;
 }
 
 wg_err repair_store(struct repair *repair)
 {
+    wg_err err = WG_OK;
     struct names names = { .repair = repair };
-    struct folders folders = { .names = &names };
-    wg_err err = read_names(&names);
-    if (err == WG_OK) err = folder_list(repair->path, save_folder, &folders);
-    if (err == WG_OK) err = folders.err;
-    if (err == WG_OK) save_aliases(&names);
+    TRY(read_names(&names));
+    TRY(save_named(&names));
+    TRY(save_unnamed(&names));
+    TRY(save_aliases(&names));
+out:
     mem_free(&names.names);
     return err;
 }

@@ -13,5 +13,9 @@ struct repair {
     wg_repair_report report; /* out */
 };
 
-/* No process writes the damaged store. */
+/* A folder that has, or had, a store in it. WG_ENOTFOUND, and WG_EINVAL for a file, say what is
+ * there instead. */
+WG_CHECKED wg_err repair_check_place(const char *path);
+
+/* No process writes the damaged store. WG_EVERSION: a newer program wrote it. */
 WG_CHECKED wg_err repair_store(struct repair *repair);

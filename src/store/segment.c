@@ -58,7 +58,7 @@ uint64_t segment_file_size(uint64_t capacity, uint32_t dim, bool packed)
     return strings_offset_of(capacity, dim, packed);
 }
 
-static struct segment_header header_of(const struct segment_params *params)
+struct segment_header segment_header_of(const struct segment_params *params)
 {
     struct segment_header header = {
         .version = FORMAT_VERSION,
@@ -89,7 +89,7 @@ static wg_err segment_alloc(const struct segment_params *params, struct segment 
     if (err != WG_OK) return err;
     **out = (struct segment){
         .references = 1,
-        .header = header_of(params),
+        .header = segment_header_of(params),
         .end_row = params->end_row,
     };
     return WG_OK;

@@ -64,6 +64,9 @@ struct segment_params {
 
 enum { SEGMENT_ROWS_MAX = 1 << 20 };
 
+/* What the file begins with. */
+struct segment_header segment_header_of(const struct segment_params *params);
+
 /* WG_ENOSPC leaves no file behind. The folder's names are synced. */
 WG_CHECKED wg_err segment_create(const char *folder, const struct segment_params *params,
                                  struct segment **out);

@@ -5,6 +5,7 @@
 #include "store/history.h"
 #include "store/id.h"
 #include "store/live.h"
+#include "store/lock.h"
 #include "store/pages.h"
 
 #include <inttypes.h>
@@ -344,13 +345,166 @@ wg_err verify_collection(const char *name, const struct verify_place *place,
     return err;
 }
 
-wg_err store_verify_collection(struct store *store, const char *name, uint64_t number,
-                               struct verify_report *report)
+/* A store's collections being checked one after the other. */
+struct walk {
+    const char *path;
+    enum db_use use;
+    uint32_t reader_limit;
+    struct verify_report *report;
+    const char *only; /* of those without a name, that of this own name; NULL: all */
+    uint64_t *named;  /* the numbers that the registry knows */
+    size_t named_count;
+    wg_err err;
+};
+
+static wg_err verify_at(const struct walk *walk, const char *name, uint64_t number)
 {
     char *folder = NULL;
-    wg_err err = registry_folder(store_path(store), number, &folder);
-    struct verify_place place = { folder, store_tables_use(store), store_reader_limit(store) };
-    if (err == WG_OK) err = verify_collection(name, &place, report);
+    wg_err err = registry_folder(walk->path, number, &folder);
+    struct verify_place place = { folder, walk->use, walk->reader_limit };
+    if (err == WG_OK) err = verify_collection(name, &place, walk->report);
     mem_free(&folder);
+    return err;
+}
+
+static bool verify_named(void *user, const char *name, uint64_t number)
+{
+    wg_err err = WG_OK;
+    struct walk *walk = user;
+    TRY(mem_resize(&walk->named, walk->named_count + 1));
+    walk->named[walk->named_count++] = number;
+    TRY(verify_at(walk, name, number));
+out:
+    walk->err = err;
+    return err == WG_OK;
+}
+
+static bool is_named(const struct walk *walk, uint64_t number)
+{
+    size_t i = 0;
+    while (i < walk->named_count && walk->named[i] != number) i++;
+    return i < walk->named_count;
+}
+
+/* The name that the tables of a folder keep; as it is when they cannot be read, which is told when
+ * all of them is checked. */
+static wg_err read_own_name(const struct walk *walk, uint64_t number, char name[NAME_SIZE_MAX + 1])
+{
+    wg_err err = WG_OK;
+    char *folder = NULL;
+    struct db *db = NULL;
+    struct db_txn txn = { 0 };
+    struct bytes value;
+    bool found;
+    TRY(registry_folder(walk->path, number, &folder));
+    TRY(collection_db_open(folder, walk->use, walk->reader_limit, &db));
+    TRY(db_read_begin(db, &txn));
+    TRY(db_get(&txn, TABLE_META, db_text("name"), &found, &value));
+    if (found)
+        snprintf(name, NAME_SIZE_MAX + 1, "%.*s", (int)value.size, (const char *)value.start);
+out:
+    db_abort(&txn);
+    db_close(&db);
+    mem_free(&folder);
+    return err == WG_ENOMEM ? err : WG_OK;
+}
+
+static bool verify_unnamed(void *user, const char *entry)
+{
+    wg_err err = WG_OK;
+    struct walk *walk = user;
+    uint64_t number;
+    char name[NAME_SIZE_MAX + 1];
+    if (!registry_is_folder(entry, &number) || is_named(walk, number)) return true;
+    snprintf(name, sizeof name, "%s", entry);
+    TRY(read_own_name(walk, number, name));
+    if (!walk->only || strcmp(walk->only, name) == 0) TRY(verify_at(walk, name, number));
+out:
+    walk->err = err;
+    return err == WG_OK;
+}
+
+/* Where names were lost, what has none may be a collection, not only what a drop left. */
+static wg_err verify_folders(struct walk *walk)
+{
+    wg_err err = WG_OK;
+    if (file_exists(walk->path))
+        (void)verify_unnamed(walk, "c-1"); /* the only one of an exported file */
+    else
+        TRY(folder_list(walk->path, verify_unnamed, walk));
+    TRY(walk->err);
+out:
+    return err;
+}
+
+static void tell_problem(void *user, const char *problem)
+{
+    verify_problem(user, "%s", problem);
+}
+
+static wg_err verify_all(struct walk *walk, struct registry *registry)
+{
+    wg_err err = WG_OK;
+    TRY(registry_check(registry, tell_problem, walk->report));
+    err = registry_list(registry, verify_named, walk);
+    bool lost_names = err == WG_ECORRUPT; /* which was told; all others were visited */
+    if (!lost_names) TRY(err);
+    TRY(walk->err);
+    err = WG_OK;
+    if (lost_names) TRY(verify_folders(walk));
+out:
+    return err;
+}
+
+static wg_err verify_only(struct walk *walk, struct registry *registry, const char *only)
+{
+    wg_err err = WG_OK;
+    uint64_t number;
+    char name[NAME_SIZE_MAX + 1];
+    err = registry_find(registry, only, &number);
+    if (err == WG_ECORRUPT) {
+        verify_problem(walk->report, "registry: \"%s\": %s", only, wg_message());
+        walk->only = only;
+        return verify_folders(walk);
+    }
+    TRY(err);
+    snprintf(name, sizeof name, "%s", only); /* it may be an alias */
+    TRY(read_own_name(walk, number, name));
+    TRY(verify_at(walk, name, number));
+out:
+    return err;
+}
+
+wg_err store_verify(struct store *store, const char *only, struct verify_report *report)
+{
+    struct walk walk = {
+        .path = store_path(store),
+        .use = store_tables_use(store),
+        .reader_limit = store_reader_limit(store),
+        .report = report,
+    };
+    struct registry *registry = store_registry(store);
+    wg_err err = only ? verify_only(&walk, registry, only) : verify_all(&walk, registry);
+    mem_free(&walk.named);
+    return err;
+}
+
+wg_err store_verify_folders(const char *path, uint32_t reader_limit, const char *only,
+                            struct verify_report *report)
+{
+    wg_err err = WG_OK;
+    struct store_lock lock = { 0 };
+    struct walk walk = {
+        .path = path,
+        .reader_limit = reader_limit,
+        .report = report,
+        .only = only,
+    };
+    if (file_exists(path)) return WG_OK; /* what tells where its parts are is lost too */
+    TRY(store_lock(path, false, STORE_READ, &lock));
+    walk.use = lock.use == STORE_READ ? DB_READ : DB_READ_ALONE;
+    TRY(verify_folders(&walk));
+out:
+    store_unlock(&lock);
     return err;
 }

@@ -22,6 +22,12 @@ WG_CHECKED wg_err verify_collection(const char *name, const struct verify_place 
 
 void verify_problem(struct verify_report *report, const char *format, ...) WG_PRINTF(2, 3);
 
-/* The same of a collection of an open store. */
-WG_CHECKED wg_err store_verify_collection(struct store *store, const char *name, uint64_t number,
-                                          struct verify_report *report);
+/* The registry and every collection of an open store, also those whose name in it is damaged: they
+ * are found by their folders. only: the collection of that name or alias alone; NULL: all.
+ * WG_ENOTFOUND: there is none. */
+WG_CHECKED wg_err store_verify(struct store *store, const char *only, struct verify_report *report);
+
+/* The collections of a store whose registry cannot be opened, by their folders; only: by the name
+ * that the folder keeps. That of the registry was told. */
+WG_CHECKED wg_err store_verify_folders(const char *path, uint32_t reader_limit, const char *only,
+                                       struct verify_report *report);

@@ -43,11 +43,11 @@ wg_context *test_context(const char *tier, uint32_t threads)
     return context;
 }
 
-size_t test_tiers(const char *names[static 3])
+size_t test_tiers(const char *names[static TEST_TIERS_MAX])
 {
-    static const char *const all[] = { "c", "avx2", "avx512" };
+    static const char *const all[] = { "c", "avx2", "avx512", "avx512vnni" };
     size_t count = 0;
-    for (size_t t = 0; t < 3; t++) {
+    for (size_t t = 0; t < sizeof all / sizeof *all; t++) {
         wg_context_params params;
         wg_context_params_init(&params);
         params.cpu = all[t];

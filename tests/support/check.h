@@ -24,7 +24,8 @@ void *allocate(size_t count, size_t size); /* never NULL; given back with free *
 /* A context of this tier and number of threads; tier NULL: the best there is. */
 wg_context *test_context(const char *tier, uint32_t threads);
 /* The names of the tiers that this machine has, "c" first; returns how many. */
-size_t test_tiers(const char *names[static 3]);
+enum { TEST_TIERS_MAX = 8 };
+size_t test_tiers(const char *names[static TEST_TIERS_MAX]);
 
 #define assert_ok(call) check_ok((call), #call, __FILE__, __LINE__)
 /* call fails with err, and its message holds needle. */

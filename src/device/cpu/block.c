@@ -2,8 +2,7 @@
 
 static void keep(const struct run *run, const struct block *b, size_t q, size_t r, float score)
 {
-    if (is_live(run, b, r))
-        topk_push(top_of(b, q), (struct scored){ run->scale * score, b->row_first + r });
+    if (is_live(run, b, r)) block_push(run, b, q, r, score);
 }
 
 static void scan_canonically(const struct run *run, const struct block *b)

@@ -38,6 +38,7 @@ struct run {
     kernel_pair_f32 *pair;
     kernel_tile_f32 *tile;
     float scale; /* value = scale * score, the lower the better */
+    float limit; /* of values that are wanted; INFINITY: none */
     struct dot_bound dot_bound;
     struct l2_bound l2_bound;
     struct code_bound code_bound;
@@ -84,6 +85,13 @@ static inline void share_limit(const struct run *run, const struct block *b, siz
     _Atomic float *limit = &run->limits[b->query_first + q];
     float shared = atomic_load_explicit(limit, memory_order_relaxed);
     while (own < shared && !atomic_compare_exchange_weak(limit, &shared, own));
+}
+
+static inline void block_push(const struct run *run, const struct block *b, size_t q, size_t r,
+                              float score)
+{
+    float value = run->scale * score;
+    if (!(value > run->limit)) topk_push(top_of(b, q), (struct scored){ value, b->row_first + r });
 }
 
 static inline bool is_live(const struct run *run, const struct block *b, size_t r)

@@ -183,8 +183,7 @@ static void rescore(const struct run *run, const struct block *b, size_t count)
         struct candidate at = candidates[i];
         if (i + AHEAD < count) fetch(run, b, candidates[i + AHEAD]);
         float score = run->pair(query_at(run, b, at.query), b->rows + at.row * dim, dim);
-        topk_push(top_of(b, at.query),
-                  (struct scored){ run->scale * score, b->row_first + at.row });
+        block_push(run, b, at.query, at.row, score);
         share_limit(run, b, at.query);
     }
 }

@@ -108,7 +108,7 @@ static void prepare_group(struct run *run)
             s->benches[w].tops[q] = (struct topk){ .items = s->benches[w].items + q * k, .k = k };
     for (size_t q = 0; q < run->query_count; q++) {
         s->query_norms[q] = squared_norm(queries + q * run->spans->dim, run->spans->dim);
-        atomic_init(&s->limits[q], INFINITY);
+        atomic_init(&s->limits[q], run->limit);
     }
     run->limits = s->limits;
     run->query_norms = s->query_norms;
@@ -309,6 +309,7 @@ wg_err scan_spans(const struct device_host *host, const struct span_list *spans,
         .scan = scan,
         .scratch = scratch,
         .scale = scan->metric == METRIC_DOT ? -1 : 1,
+        .limit = scan->limited ? scan->limit : INFINITY,
         .dot_bound = dot_bound_of_dim(spans->dim),
         .l2_bound = l2_bound_of_dim(spans->dim),
         .code_bound = code_bound_of_dim(spans->dim),

@@ -12,6 +12,8 @@ static struct scan scan_of(const struct flat_request *request, const struct mask
         .mask = mask,
         .check_rows = request->source->unchecked,
         .k = request->k,
+        .limited = request->limited,
+        .limit = request->limit,
         .found_rows = found->rows,
         .found_scores = found->scores,
         .stop = request->stop,

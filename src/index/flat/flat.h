@@ -9,6 +9,8 @@ struct flat_request {
     enum metric metric;
     const float *queries; /* query_count x source->dim, row-major */
     size_t query_count, k; /* each at least 1 */
+    bool limited; /* as in struct scan */
+    float limit;
     const struct stop *stop;
 };
 
