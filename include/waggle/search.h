@@ -39,8 +39,9 @@ typedef struct wg_hit {
 
 /* Exact: for each query the k best of all points that were acknowledged when the call began, best
  * first, equal scores in the order in which the points were written. Fewer than k hits only when
- * there are fewer points, or fewer within the threshold. WG_EINVAL, WG_EDIM, WG_ETIMEOUT, WG_ECANCELLED, WG_ENOMEM, WG_ECORRUPT
- * (the id of a hit is none), and with payloads WG_EIO. After an error the searcher has no hits. */
+ * there are fewer points, or fewer within the threshold. WG_EINVAL, WG_EDIM, WG_ETIMEOUT,
+ * WG_ECANCELLED, WG_ENOMEM, WG_ECORRUPT (the id of a hit is none), and with payloads WG_EIO. After
+ * an error the searcher has no hits. */
 WG_API WG_CHECKED wg_err wg_searcher_run(wg_searcher *searcher, const wg_search_params *params);
 
 /* Hits of one query of the latest run, *count of them; valid until the searcher's next run or its

@@ -7,8 +7,8 @@
 enum metric metric_of(wg_metric metric);
 /* The metric's own value of a canonical score. */
 float metric_score(wg_metric metric, float canonical);
-/* The highest canonical score, negated where higher is better, whose value in the metric is at least
- * as good as this; INFINITY for a NaN. */
+/* The highest canonical score, negated where higher is better, whose value in the metric is at
+ * least as good as this; INFINITY for a NaN. */
 float metric_limit(wg_metric metric, float threshold);
 WG_CHECKED wg_err metric_check(wg_metric metric);
 

@@ -305,8 +305,8 @@ static void a_lost_registry_is_corrupt_where_collections_are(void **state)
     assert_null(registry);
 }
 
-/* A registry made anew would be whole, and empty: repair would take every collection for what a drop
- * left behind. */
+/* A registry made anew would be whole, and empty: repair would take every collection for what a
+ * drop left behind. */
 static void a_lost_file_is_not_made_anew(void **state)
 {
     (void)state;
