@@ -55,7 +55,7 @@ check-slow:
 
 check-asan:
 	@$(call build,asan)
-	ctest --preset asan -j $(JOBS)
+	ctest --preset asan -j $(JOBS) -LE slow
 
 check-tsan:
 	@$(call build,tsan)

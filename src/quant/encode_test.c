@@ -1,5 +1,5 @@
-/* Codes of rows: what is covered, that steps do not matter, that what stands beside the codes holds,
- * and what becomes of data that no scale suits. */
+/* Codes of rows: what is covered, that steps do not matter, that what stands beside the codes
+ * holds, and what becomes of data that no scale suits. */
 #include "quant/encode.h"
 
 #include "base/mem.h"
@@ -145,6 +145,51 @@ static void steps_give_the_same_as_at_once(void **state)
         assert_same_codes(stepwise, f->codes);
         codes_destroy(&stepwise);
     }
+}
+
+static void by_many_threads_is_the_same(void **state)
+{
+    struct fixture *f = *state;
+    struct pool *pool = NULL;
+    struct stop never = { 0 };
+    assert_ok(pool_create(3, &pool));
+    for (size_t i = 0; i < 40; i++) {
+        size_t count = i < 36 ? 32 + test_below(&prng, 300) : 5000;
+        choose(f, i % 2 ? METRIC_L2 : METRIC_DOT, count, 1 + test_below(&prng, 24));
+        data_fill(&prng, (enum data_kind)(i % DATA_KIND_COUNT), count, f->params.dim, f->rows);
+        create(f);
+        cover(f, count);
+        struct codes *want = f->codes;
+        f->codes = NULL;
+        assert_ok(codes_create_whole(&f->params, &(struct encode_all){ pool, &never, i % 3 == 0 },
+                                     &f->codes));
+        assert_same_codes(want, f->codes);
+        assert_true(codes_bytes(want) == codes_bytes(f->codes));
+        assert_true(codes_bytes(want) > want->row_count * f->params.dim);
+        codes_destroy(&want);
+    }
+    pool_destroy(&pool);
+}
+
+/* What is in rows that belong to no whole panel is for others to check. */
+static void refused_components_are_found_on_the_way(void **state)
+{
+    struct fixture *f = *state;
+    static const float refused[] = { NAN, INFINITY, -INFINITY, 1.1e15f };
+    struct pool *pool = NULL;
+    struct stop never = { 0 }, over = { .deadline_ns = 1 };
+    assert_ok(pool_create(2, &pool));
+    for (size_t i = 0; i < 64; i++) {
+        choose(f, i % 2 ? METRIC_L2 : METRIC_DOT, 3000, 5);
+        data_fill(&prng, DATA_UNIT, 3000, 5, f->rows);
+        f->rows[test_below(&prng, 3000 / PANEL_ROWS * PANEL_ROWS * 5)] = refused[i % 4];
+        struct encode_all all = { pool, &never, true };
+        assert_err(WG_EINVAL, "refused", codes_create_whole(&f->params, &all, &f->codes));
+        all = (struct encode_all){ pool, &over, false };
+        assert_err(WG_ETIMEOUT, "ended", codes_create_whole(&f->params, &all, &f->codes));
+        assert_null(f->codes);
+    }
+    pool_destroy(&pool);
 }
 
 /* What is coded already is not touched again, and does not depend on what came after it. */
@@ -406,6 +451,8 @@ int main(void)
         TEST(only_whole_panels_are_covered),
         TEST(no_more_than_the_capacity_is_covered),
         TEST(steps_give_the_same_as_at_once),
+        TEST(by_many_threads_is_the_same),
+        TEST(refused_components_are_found_on_the_way),
         TEST(later_rows_change_nothing_that_is_coded),
         TEST(codes_say_what_they_lost),
         TEST(the_centre_is_the_mean),

@@ -22,6 +22,7 @@ struct check {
     const char *folder;
     struct collection_meta meta;
     struct layout_source source;
+    struct layout pinned; /* segments that a writer beside may compact away meanwhile */
     struct layout layout;
     struct bitmap live;    /* by position */
     struct bitmap unnamed; /* by position: no point has named the row yet */
@@ -300,13 +301,6 @@ out:
 static wg_err check_tables(struct check *check)
 {
     uint64_t before = check->report->problem_count;
-    check->source = (struct layout_source){
-        .folder = check->folder,
-        .db = check->db,
-        .commit = &check->meta.commit,
-        .dim = check->meta.space.dim,
-        .read_only = true,
-    };
     wg_err err = walk(check, TABLE_META, check_nothing);
     if (err == WG_OK) err = walk(check, TABLE_SPACES, check_nothing);
     if (err == WG_OK) err = walk(check, TABLE_SEGMENTS, check_segment);
@@ -315,6 +309,45 @@ static wg_err check_tables(struct check *check)
     if (check->report->problem_count == before && !none) return check_rows_and_points(check);
     problem(check, "a segment is missing or damaged; what is in the others was not checked");
     return WG_OK;
+}
+
+/* *again: a writer has compacted a segment away before it was opened; the commit after that is to be
+ * checked. What else is wrong with segments is found, and told, by the walk over them. */
+static wg_err pin_segments(struct check *check, bool *again)
+{
+    uint64_t moment = db_txn_moment(&check->txn);
+    *again = false;
+    check->source = (struct layout_source){
+        .folder = check->folder,
+        .db = check->db,
+        .commit = &check->meta.commit,
+        .dim = check->meta.space.dim,
+        .read_only = true,
+    };
+    wg_err err = layout_load_all(&check->pinned, &check->source, &check->txn, TABLE_SEGMENTS);
+    if (err == WG_ENOTFOUND) {
+        db_abort(&check->txn); /* db_moment takes its lock */
+        *again = db_moment(check->db) != moment;
+        if (*again)
+            layout_fini(&check->pinned);
+        else
+            return db_read_begin(check->db, &check->txn);
+    }
+    check->source.before = &check->pinned;
+    return err == WG_ENOMEM ? err : WG_OK;
+}
+
+/* The transaction, and what it needs of files. */
+static wg_err begin(struct check *check)
+{
+    wg_err err = WG_OK;
+    for (bool again = true; again;) {
+        TRY(db_read_begin(check->db, &check->txn));
+        TRY(collection_read_meta(&check->txn, check->folder, true, &check->meta));
+        TRY(pin_segments(check, &again));
+    }
+out:
+    return err;
 }
 
 static void tell_page(void *user, const char *text)
@@ -329,8 +362,7 @@ wg_err verify_collection(const char *name, const struct verify_place *place,
     struct pages_report pages = { .problem = tell_page, .user = &check };
     struct tables_place tables = { place->folder, place->use, place->reader_limit, &pages };
     wg_err err = collection_tables_open(&tables, &check.db);
-    if (err == WG_OK) err = db_read_begin(check.db, &check.txn);
-    if (err == WG_OK) err = collection_read_meta(&check.txn, place->folder, true, &check.meta);
+    if (err == WG_OK) err = begin(&check);
     if (err == WG_OK)
         err = check_tables(&check);
     else if (err != WG_ENOMEM) {
@@ -340,6 +372,7 @@ wg_err verify_collection(const char *name, const struct verify_place *place,
     db_abort(&check.txn);
     db_close(&check.db);
     layout_fini(&check.layout);
+    layout_fini(&check.pinned);
     bitmap_fini(&check.live);
     bitmap_fini(&check.unnamed);
     return err;

@@ -202,7 +202,8 @@ size_t coded_scan(const struct run *run, const struct block *b, const struct cod
     uint64_t there = atomic_load_explicit(&codes->row_count, memory_order_acquire);
     uint64_t end = first + (row_end - b->row_first);
     if (end > there) end = there;
-    if (codes->metric != run->scan->metric || first % PANEL_ROWS != 0 || end < first + PANEL_ROWS)
+    if (run->scan->check_rows || codes->metric != run->scan->metric || first % PANEL_ROWS != 0 ||
+        end < first + PANEL_ROWS)
         return 0;
     if (c->rest > 0) {
         c->rest -= c->rest < b->row_count ? c->rest : b->row_count;
