@@ -332,6 +332,8 @@ static void one_huge_row_is_cut(void **state)
     for (size_t i = 0; i < 4; i++) f->rows[500 * 4 + i] = 1000;
     create(f);
     assert_true(f->codes->scale < 3.0f / CODE_MAX);
+    for (size_t i = 0; i < 4; i++)
+        assert_true(fabsf(f->codes->centre[i]) < 0.5f); /* the mean is 1 */
     check_all(f);
     assert_true(f->codes->errors[500 / PANEL_ROWS] > 1990);
     for (size_t p = 0; p < 1000 / PANEL_ROWS; p++)
