@@ -187,6 +187,72 @@ static void test_thresholds(void **state)
     }
 }
 
+/* The queries are the last rows. The ranked rows of each, without itself, are its neighbours. */
+static void check_graph(const struct problem *p, size_t k)
+{
+    uint64_t *rows = allocate(p->row_count * k, sizeof *rows);
+    float *scores = allocate(p->row_count * k, sizeof *scores);
+    wg_knn_graph_params params;
+    wg_knn_graph_params_init(&params);
+    params.metric = p->metric, params.k = k, params.dim = p->dim;
+    params.rows = p->rows, params.row_count = p->row_count;
+    assert_ok(wg_knn_graph(any_context(), &params, rows, scores));
+    for (size_t q = 0; q < p->query_count; q++) {
+        const struct oracle_hit *ranked = p->ranked + q * p->row_count;
+        size_t row = p->row_count - p->query_count + q, n = 0;
+        for (size_t i = 0; i < p->row_count && n < k; i++) {
+            if (ranked[i].row == row) continue;
+            assert_int_equal(rows[row * k + n], ranked[i].row);
+            assert_memory_equal(&scores[row * k + n], &ranked[i].score, sizeof *scores);
+            n++, compared++;
+        }
+        for (; n < k; n++)
+            assert_true(rows[row * k + n] == WG_NO_ROW && isnan(scores[row * k + n]));
+    }
+    free(rows);
+    free(scores);
+}
+
+/* Many rows equal to one another, too: a row need not be among its own k + 1 nearest. */
+static void test_graphs(void **state)
+{
+    (void)state;
+    static const enum data_kind kinds[] = { DATA_UNIT, DATA_FEW, DATA_WILD };
+    for (size_t n = 0; n < 45; n++) {
+        size_t count = 1 + test_below(&prng, 120), dim = 1 + test_below(&prng, 20);
+        struct problem p = { .metric = (wg_metric)(n % METRIC_COUNT), .dim = dim };
+        p.row_count = p.query_count = count;
+        p.rows = allocate(count * dim, sizeof *p.rows);
+        p.ranked = allocate(count * count, sizeof *p.ranked);
+        data_fill(&prng, kinds[n / METRIC_COUNT % 3], count, dim, p.rows);
+        p.queries = p.rows;
+        rank_all(&p);
+        check_graph(&p, 1 + test_below(&prng, count + 3));
+        free(p.rows);
+        free(p.ranked);
+    }
+}
+
+/* Enough rows and queries for wg_knn to code the rows first. */
+static void test_coded_arrays(void **state)
+{
+    (void)state;
+    for (int metric = WG_COSINE; metric <= WG_EUCLIDEAN; metric++)
+        for (size_t n = 0; n < 3; n++) {
+            struct problem p = { .metric = (wg_metric)metric,
+                                 .dim = 1 + test_below(&prng, 40),
+                                 .row_count = 8192 + test_below(&prng, 200),
+                                 .query_count = 64 + test_below(&prng, 10) };
+            problem_make(&p, n == 0 ? DATA_UNIT : n == 1 ? DATA_WILD : DATA_FEW);
+            check_knn(&p, any_context(), 1 + test_below(&prng, 100));
+            memcpy(p.queries, p.rows + (p.row_count - p.query_count) * p.dim,
+                   p.query_count * p.dim * sizeof *p.queries);
+            rank_all(&p);
+            check_graph(&p, 1 + test_below(&prng, 20));
+            problem_free(&p);
+        }
+}
+
 static void test_k_0_is_refused(void **state)
 {
     (void)state;
@@ -356,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_every_k),          cmocka_unit_test(test_every_batch_size),
         cmocka_unit_test(test_dimensions),       cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_hard_to_certify),  cmocka_unit_test(test_thresholds),
+        cmocka_unit_test(test_graphs),           cmocka_unit_test(test_coded_arrays),
 #if defined(__x86_64__)
         cmocka_unit_test(test_host_float_state),
 #endif

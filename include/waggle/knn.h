@@ -56,6 +56,26 @@ WG_API void wg_knn_params_init_sized(wg_knn_params *params, size_t size);
 WG_API WG_CHECKED wg_err wg_knn(wg_context *context, const wg_knn_params *params,
                                 uint64_t *found_rows, float *found_scores);
 
+typedef struct wg_knn_graph_params {
+    size_t size;
+    wg_metric metric;
+    size_t k;          /* neighbours of each row, at least 1; default 10 */
+    size_t dim;        /* 1 to WG_DIM_MAX */
+    const float *rows; /* row_count x dim, row-major; borrowed for the call */
+    size_t row_count;  /* 0 is fine */
+    uint64_t timeout_ms;     /* 0: none */
+    const wg_cancel *cancel; /* may be NULL */
+} wg_knn_graph_params;
+
+#define wg_knn_graph_params_init(params) wg_knn_graph_params_init_sized((params), sizeof *(params))
+WG_API void wg_knn_graph_params_init_sized(wg_knn_graph_params *params, size_t size);
+
+/* The exact k-nearest-neighbour graph: for each row the k nearest of the others, as wg_knn finds
+ * them; a row equal to it is a neighbour like any other. found_rows and found_scores are row_count
+ * x k. Errors as of wg_knn. */
+WG_API WG_CHECKED wg_err wg_knn_graph(wg_context *context, const wg_knn_graph_params *params,
+                                      uint64_t *found_rows, float *found_scores);
+
 #ifdef __cplusplus
 }
 #endif

@@ -62,9 +62,10 @@ static void write_answer(const wg_knn_params *p, const struct search_answer *ans
 /* Rows that enough queries look at are coded first (quant/encode.h). */
 static bool worth_coding(const wg_knn_params *p)
 {
-    enum { QUERIES_MIN = 64, ROWS_MIN = 8192 };
+    enum { QUERIES_MIN = 64, ROWS_MIN = 8192, ROWS_PER_HIT_MIN = 64 };
     return p->metric != WG_MANHATTAN && p->metric != WG_CHEBYSHEV &&
-           p->query_count >= QUERIES_MIN && p->row_count >= ROWS_MIN;
+           p->query_count >= QUERIES_MIN && p->row_count >= ROWS_MIN &&
+           p->row_count / p->k >= ROWS_PER_HIT_MIN;
 }
 
 /* One call. */
@@ -75,6 +76,14 @@ struct call {
     float *rows, *queries; /* normalised copies, for cosine */
     struct code_cell codes;
     struct source source;
+    struct search *search;
+};
+
+/* What wg_knn_graph fills: row_count x k. */
+struct graph {
+    uint64_t *rows;
+    float *scores;
+    size_t k;
 };
 
 /* Checks them on the way, unless that was done. Without memory for codes there are none. */
@@ -114,53 +123,69 @@ out:
     return err;
 }
 
-static wg_err search(struct call *call, uint64_t *found_rows, float *found_scores)
+/* count queries from the first-th on; more k than rows is cut. */
+static wg_err search_some(struct call *call, size_t first, size_t count,
+                          struct search_answer *answer)
 {
-    wg_err err = WG_OK;
     const wg_knn_params *p = call->params;
-    struct search *search = NULL;
-    struct search_answer answer;
-    TRY(ready_source(call));
+    const float *queries = call->queries ? call->queries : p->queries;
     struct search_request request = {
         .source = &call->source,
         .metric = metric_of(p->metric),
-        .queries = call->queries ? call->queries : p->queries,
-        .query_count = p->query_count,
+        .queries = queries + first * p->dim,
+        .query_count = count,
         .k = p->k,
         .limited = !isnan(p->threshold),
         .limit = metric_limit(p->metric, p->threshold),
         .stop = call->stop,
     };
-    TRY(search_create(call->context->devices, &search));
-    TRY(search_run(search, &request, &answer));
-    write_answer(p, &answer, found_rows, found_scores);
+    return search_run(call->search, &request, answer);
+}
+
+/* call->params were checked. */
+static wg_err call_begin(struct call *call)
+{
+    wg_err err = WG_OK;
+    const wg_knn_params *p = call->params;
+    call->stop = stop_of(p->timeout_ms, p->cancel);
+    if (p->metric == WG_COSINE) {
+        TRY(normalized_copy(p->rows, p->row_count, p->dim, &call->rows));
+        TRY(normalized_copy(p->queries, p->query_count, p->dim, &call->queries));
+    }
+    TRY(ready_source(call));
+    TRY(search_create(call->context->devices, &call->search));
 out:
-    search_destroy(&search);
     return err;
 }
 
-/* p was checked. */
-static wg_err run(wg_context *context, const wg_knn_params *p, uint64_t *found_rows,
-                  float *found_scores)
+static void call_end(struct call *call)
+{
+    struct codes *codes = atomic_load(&call->codes.codes);
+    search_destroy(&call->search);
+    source_fini(&call->source);
+    codes_destroy(&codes);
+    mem_free(&call->rows);
+    mem_free(&call->queries);
+}
+
+/* What a scan met on its way is WG_EINVAL without saying which row. */
+static wg_err name_refused(const struct call *call, wg_err err)
+{
+    const wg_knn_params *p = call->params;
+    if (err != WG_EINVAL) return err;
+    wg_err named = vectors_check(&call->context->kernels, p->rows, p->row_count, p->dim, "row");
+    return named == WG_OK ? err : named;
+}
+
+static wg_err run(struct call *call, uint64_t *found_rows, float *found_scores)
 {
     wg_err err = WG_OK;
-    struct call call = { .context = context,
-                         .params = p,
-                         .stop = stop_of(p->timeout_ms, p->cancel) };
-    if (p->metric == WG_COSINE) {
-        TRY(normalized_copy(p->rows, p->row_count, p->dim, &call.rows));
-        TRY(normalized_copy(p->queries, p->query_count, p->dim, &call.queries));
-    }
-    err = search(&call, found_rows, found_scores);
-    if (err == WG_EINVAL) /* found on the way: which one */
-        TRY(vectors_check(&context->kernels, p->rows, p->row_count, p->dim, "row"));
+    struct search_answer answer;
+    TRY(call_begin(call));
+    TRY(search_some(call, 0, call->params->query_count, &answer));
+    write_answer(call->params, &answer, found_rows, found_scores);
 out:
-    source_fini(&call.source);
-    struct codes *codes = atomic_load(&call.codes.codes);
-    codes_destroy(&codes);
-    mem_free(&call.rows);
-    mem_free(&call.queries);
-    return err;
+    return name_refused(call, err);
 }
 
 wg_err wg_knn(wg_context *context, const wg_knn_params *params, uint64_t *found_rows,
@@ -171,8 +196,82 @@ wg_err wg_knn(wg_context *context, const wg_knn_params *params, uint64_t *found_
     wg_knn_params_init(&p);
     TRY(PARAMS_READ(params, &p));
     TRY(check(context, &p));
+    struct call call = { .context = context, .params = &p };
     struct fp_env env = fp_env_enter();
-    err = run(context, &p, found_rows, found_scores);
+    err = run(&call, found_rows, found_scores);
+    call_end(&call);
+    fp_env_leave(env);
+out:
+    return err;
+}
+
+void wg_knn_graph_params_init_sized(wg_knn_graph_params *params, size_t size)
+{
+    static const wg_knn_graph_params defaults = { .k = 10 };
+    params_fill(params, size, &defaults, sizeof defaults);
+}
+
+/* A row's neighbours: all that were found but itself. It may be absent, behind rows equal to it;
+ * then the last one is left out. */
+static void write_neighbours(const struct call *call, const struct search_answer *answer,
+                             size_t first, struct graph *out)
+{
+    for (size_t q = 0; q < answer->query_count; q++) {
+        const uint64_t *rows = answer->rows + q * answer->k;
+        const float *scores = answer->scores + q * answer->k;
+        size_t row = first + q, n = 0;
+        for (size_t i = 0; i < answer->k && n < out->k; i++) {
+            if (rows[i] == row || rows[i] == WG_NO_ROW) continue;
+            out->rows[row * out->k + n] = rows[i];
+            out->scores[row * out->k + n++] = metric_score(call->params->metric, scores[i]);
+        }
+        for (; n < out->k; n++) {
+            out->rows[row * out->k + n] = WG_NO_ROW;
+            out->scores[row * out->k + n] = NAN;
+        }
+    }
+}
+
+/* Every row is a query; some at a time, so that the answers take no more memory than the graph. */
+static wg_err run_graph(struct call *call, struct graph *out)
+{
+    enum { AT_ONCE = 4096 };
+    wg_err err = WG_OK;
+    struct search_answer answer;
+    size_t count = call->params->query_count;
+    TRY(call_begin(call));
+    for (size_t first = 0; first < count; first += AT_ONCE) {
+        TRY(search_some(call, first, count - first < AT_ONCE ? count - first : AT_ONCE, &answer));
+        write_neighbours(call, &answer, first, out);
+    }
+out:
+    return name_refused(call, err);
+}
+
+wg_err wg_knn_graph(wg_context *context, const wg_knn_graph_params *params, uint64_t *found_rows,
+                    float *found_scores)
+{
+    wg_err err = WG_OK;
+    wg_knn_graph_params p;
+    wg_knn_params knn;
+    wg_knn_graph_params_init(&p);
+    wg_knn_params_init(&knn);
+    TRY(PARAMS_READ(params, &p));
+    if (p.k == 0 || p.k == SIZE_MAX)
+        return wg_fail(WG_EINVAL, "k is %zu; expected at least 1, and less than that", p.k);
+    knn.metric = p.metric;
+    knn.k = p.k + 1;
+    knn.dim = p.dim;
+    knn.rows = knn.queries = p.rows;
+    knn.row_count = knn.query_count = p.row_count;
+    knn.timeout_ms = p.timeout_ms;
+    knn.cancel = p.cancel;
+    TRY(check(context, &knn));
+    struct call call = { .context = context, .params = &knn };
+    struct graph graph = { found_rows, found_scores, p.k };
+    struct fp_env env = fp_env_enter();
+    err = run_graph(&call, &graph);
+    call_end(&call);
     fp_env_leave(env);
 out:
     return err;
