@@ -311,8 +311,8 @@ static wg_err check_tables(struct check *check)
     return WG_OK;
 }
 
-/* *again: a writer has compacted a segment away before it was opened; the commit after that is to be
- * checked. What else is wrong with segments is found, and told, by the walk over them. */
+/* *again: a writer has compacted a segment away before it was opened; the commit after that is to
+ * be checked. What else is wrong with segments is found, and told, by the walk over them. */
 static wg_err pin_segments(struct check *check, bool *again)
 {
     uint64_t moment = db_txn_moment(&check->txn);
