@@ -11,15 +11,17 @@ import signal
 import sys
 import tempfile
 
-import figures
+import batch_figures
 import machine
 import measure
 import peers
 import report
+import single_figures
 import store_figures
 import thread_figures
 
-FIGURES = figures.FIGURES | store_figures.FIGURES | thread_figures.FIGURES
+FIGURES = (batch_figures.FIGURES | single_figures.FIGURES | store_figures.FIGURES
+           | thread_figures.FIGURES)
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 
@@ -35,14 +37,22 @@ class Bench:
         self.cores, self.all = machine.physical_cores(), os.sched_getaffinity(0)
         self.effort = measure.Effort(2, 0.005) if options.quick else measure.Effort(11, 0.15)
         self.shape = (2000, 20, 32) if options.quick else (100_000, 100, 128)
-        self.image_shape = (500, 10, None) if options.quick else (60_000, 100, None)
+        self.wide_shape = (2000, 20, 64) if options.quick else (100_000, 100, 768)
+        self.image_shape = (2000, 10, None) if options.quick else (60_000, 100, None)
+        self.word_shape = (2000, 10, None) if options.quick else (None, 100, None)
         self.big_shape = (5000, 5, 32) if options.quick else (1_000_000, 5, 128)
+        self.single_shape = (5000, 5, 32) if options.quick else (1_000_000, 20, 128)
+        self.many_shape = (5000, 120, 32) if options.quick else (1_000_000, 1000, 128)
+        self.largest_shape = (5000, 5, 64) if options.quick else (1_000_000, 10, 768)
+        self.largest_memory = 0 if options.quick else 16 << 30
         self.batch_count = 300 if options.quick else 10_000
         self.beside_milliseconds = 50 if options.quick else 2000
+        self.data_folder = options.data
         self.report = report.Report(judging=not options.quick)
         self.workers, self.versions = [], []
         self.peer_python, self.no_peers, self.missing = None, '--no-peers', {}
         if options.peers:
+            self.no_peers = None
             self.find_peers(options.venv)
 
     def find_peers(self, folder):
@@ -91,6 +101,8 @@ def parse():
                              ' is the one measured (default: build)')
     parser.add_argument('--venv', type=pathlib.Path, default=ROOT / 'build/venv', metavar='DIR',
                         help='environment of the peers, made if needed (default: build/venv)')
+    parser.add_argument('--data', type=pathlib.Path, default=ROOT / 'build/data', metavar='DIR',
+                        help='where GloVe is kept, fetched if needed (default: build/data)')
     parser.add_argument('--quick', action='store_true',
                         help='seconds: little data, speeds measured and not judged')
     parser.add_argument('--no-peers', dest='peers', action='store_false',

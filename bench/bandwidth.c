@@ -1,13 +1,15 @@
-/* bandwidth array|file FILE.npy: how fast one core reads the values of FILE, as pages of the file
- * or copied into memory of its own. Each line of standard input is a number of streams, 1, 2 or 4,
- * and one of passes; the answer is a line of JSON: the seconds they took, and of these the seconds
- * that the thread waited for its core. */
+/* bandwidth file|array|huge FILE.npy|BYTES: how fast one core reads the values of FILE, as pages of
+ * the file, copied into memory of its own, or into such memory in large pages where the system
+ * allows them; or, for the last two, so many bytes. Each line of standard input is a number of
+ * streams, 1, 2 or 4, and one of passes; the answer is a line of JSON: the seconds they took, and
+ * of these the seconds that the thread waited for its core. */
 #include "base/mem.h"
 #include "bench/npy.h"
 #include "bench/waited.h"
 #include "os/machine.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LINE = 64, STREAMS_MAX = 4, BLOCK = 2 * LINE * STREAMS_MAX };
@@ -82,26 +84,54 @@ static void serve(const char *bytes, size_t size)
     }
 }
 
-int main(int argument_count, char **arguments)
+static char *line_start(char *memory)
+{
+    return memory + (LINE - (uintptr_t)memory % LINE);
+}
+
+/* Memory with what source has, or size bytes of anything, from the start of a line on. */
+static wg_err fill(const void *source, size_t size, bool large_pages, char **memory)
+{
+    wg_err err = mem_resize(memory, size + LINE);
+    if (err != WG_OK) return err;
+    if (large_pages) prefer_large_pages(*memory, size + LINE);
+    char *bytes = line_start(*memory);
+    if (source)
+        memcpy(bytes, source, size);
+    else
+        memset(bytes, 1, size);
+    return WG_OK;
+}
+
+static wg_err serve_kind(const char *kind, const char *what)
 {
     wg_err err = WG_OK;
     struct npy npy = { 0 };
-    float *copy = NULL;
+    char *memory = NULL, *end;
+    size_t size = strtoull(what, &end, 10);
+    bool of_file = *end != '\0', in_file = strcmp(kind, "file") == 0;
+    if (in_file && !of_file) return wg_fail(WG_EINVAL, "pages of a file need a FILE, got %s", what);
+    if (of_file) {
+        TRY(npy_open(what, &npy));
+        size = npy.count * sizeof(float);
+    }
+    size = size / BLOCK * BLOCK;
+    if (size == 0) TRY(wg_fail(WG_EINVAL, "%s: fewer than %d bytes", what, BLOCK));
+    if (!in_file) TRY(fill(npy.values, size, strcmp(kind, "huge") == 0, &memory));
+    serve(memory ? line_start(memory) : (const char *)npy.values, size);
+out:
+    mem_free(&memory);
+    npy_close(&npy);
+    return err;
+}
+
+int main(int argument_count, char **arguments)
+{
     if (argument_count != 3) {
-        fprintf(stderr, "usage: bandwidth array|file FILE.npy\n");
+        fprintf(stderr, "usage: bandwidth file|array|huge FILE.npy|BYTES\n");
         return 2;
     }
-    TRY(npy_open(arguments[2], &npy));
-    const void *bytes = npy.values;
-    if (strcmp(arguments[1], "array") == 0) {
-        TRY(mem_resize(&copy, npy.count));
-        memcpy(copy, npy.values, npy.count * sizeof *copy);
-        bytes = copy;
-    }
-    serve(bytes, npy.count * sizeof(float) / BLOCK * BLOCK);
-out:
-    if (err != WG_OK) fprintf(stderr, "bandwidth: %s\n", wg_message());
-    mem_free(&copy);
-    npy_close(&npy);
-    return err == WG_OK ? 0 : 1;
+    if (serve_kind(arguments[1], arguments[2]) == WG_OK) return 0;
+    fprintf(stderr, "bandwidth: %s\n", wg_message());
+    return 1;
 }

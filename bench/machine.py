@@ -4,7 +4,8 @@ import platform
 import re
 import subprocess
 
-FLAGS = ['avx2', 'fma', 'avx512f', 'avx512bw', 'avx512_vnni', 'avx512_bf16', 'amx_int8', 'asimd']
+FLAGS = ['avx2', 'fma', 'avx512f', 'avx512bw', 'avx512_vnni', 'avx512_bf16',
+         'avx_vnni', 'amx_bf16', 'amx_int8', 'asimd']
 
 
 def lscpu(*options):
@@ -48,12 +49,18 @@ def system_name():
         return platform.system()
 
 
-def memory_text():
+def memory_bytes(kind):
+    """kind: "MemTotal", or "MemAvailable" without swapping; 0 where unknown."""
     try:
         with open('/proc/meminfo', encoding='ascii') as file:
-            return f'{int(file.readline().split()[1]) / 2**20:.0f} GiB'
-    except (OSError, IndexError, ValueError):
-        return 'unknown'
+            return int(re.search(rf'^{kind}: *(\d+) kB', file.read(), re.M)[1]) * 1024
+    except (OSError, TypeError):
+        return 0
+
+
+def memory_text(kind='MemTotal'):
+    size = memory_bytes(kind)
+    return f'{size / 2**30:.0f} GiB' if size else 'unknown'
 
 
 def huge_pages():

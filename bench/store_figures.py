@@ -1,5 +1,5 @@
 """Figures of the store beside other stores: one durable batch, an import, opening again after a
-kill. Functions of a Bench, as in figures.py."""
+kill. Functions of a Bench, as in batch_figures.py."""
 import functools
 import os
 import shutil
@@ -8,7 +8,7 @@ import time
 
 import measure
 import vectors
-from figures import GB, K, MB
+from field import GB, K, MB
 
 IMPORT_BATCH = 32768
 KILLED_WHILE_WRITING = 0.3  # seconds of writing before the kill
@@ -265,6 +265,7 @@ def search_beside_peers(bench, stores):
     for name, store in stores.items():
         workers[name] = store_worker(bench, name, data, bench.cores[-1:])
         workers[name].ask('reopen', store.path)
+        workers[name].ask('settle')
         found = workers[name].ask('answer')['ids']
         recalls[name] = data.recall('l2', truth, found)
     if recalls[WAGGLE] < 1:
@@ -279,7 +280,8 @@ def search_beside_peers(bench, stores):
         bench.report.detail((what, name, rates[name]), run, recalls[name])
         workers[name].close()
     reached = data.row_bytes * data.query_count / series[WAGGLE].median
-    bench.report.show(what, rates[WAGGLE], notes(f'{reached / GB:.1f} GB/s', beside_note(rates)))
+    bench.report.show(what, rates[WAGGLE],
+                      notes(f'{reached / GB:.1f} GB/s of rows', beside_note(rates)))
 
 
 FIGURES = {'durable-batch': durable_batch_figures, 'import': import_figures,

@@ -55,3 +55,6 @@ class Store:
     def search(self, query):
         self.collection.search(ctypes.addressof(self.queries) + query * self.dim * 4)
         return self.collection.result()[0]
+
+    def settle(self):
+        self.collection.wait_for_codes()

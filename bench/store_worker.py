@@ -142,6 +142,11 @@ class Worker:
                 self.store.search(query)
         return clock.answer()
 
+    def settle(self):
+        """Lets the store end what a first search began in the background."""
+        getattr(self.store, 'settle', lambda: None)()
+        return {}
+
     def answer(self):
         return {'ids': [found for query in range(self.store.query_count)
                         for found in self.store.search(query)]}
@@ -150,7 +155,7 @@ class Worker:
 def main():
     it = Worker(*sys.argv[1:])
     names = ('about', 'begin', 'durable_batch', 'fill', 'reopen', 'keep_writing', 'search',
-             'answer')
+             'settle', 'answer')
     worker.serve({name: getattr(it, name) for name in names})
 
 

@@ -1,10 +1,10 @@
 """Figures of several threads, and of single microseconds, taken by programs in C. Functions of a
-Bench, as in figures.py."""
+Bench, as in batch_figures.py."""
 import statistics
 
 import measure
 import vectors
-from figures import MB
+from field import MB
 
 GROUP = 64  # threads, and points in a commit of the bare loop
 SMALL_ROWS = 256

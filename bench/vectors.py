@@ -5,11 +5,16 @@ import ctypes
 import gzip
 import hashlib
 import math
+import mmap
 import pathlib
 import subprocess
 import uuid
 
 NPY_HEADER_SIZE = 128
+TRUTH_QUERIES_MAX = 100
+TIE = 1e-9  # relative, of scores in float64
+TIE_NORMALISED = 1e-6  # everybody rounds normalised rows in an own way
+TIE_FLOAT = 1e-5  # of scores that are computed in float32, by products
 FASHION_MNIST = pathlib.Path('/usr/share/datasets/fashion-mnist')
 
 
@@ -39,9 +44,9 @@ class Vectors:
     """Rows and queries of one kind, as files in a folder."""
 
     def __init__(self, folder, name, dim):
-        self.name, self.dim = name, dim
+        self.folder, self.name, self.dim = folder, name, dim
         self.rows, self.queries = folder / f'{name}-rows.npy', folder / f'{name}-queries.npy'
-        self.counts = {}
+        self.counts, self.mapped, self.unit = {}, {}, None
 
     def write(self, path, count, produce):
         """produce(file) writes the values behind the header."""
@@ -50,6 +55,14 @@ class Vectors:
             file.flush()
             produce(file)
         self.counts[path] = count
+
+    def run_into(self, path, count, command):
+        """A program that writes the values."""
+        self.write(path, count, lambda file: subprocess.run(command, stdout=file, check=True))
+
+    @property
+    def title(self):
+        return f'{self.name} {self.row_count:,} x {self.dim}'
 
     @property
     def row_count(self):
@@ -63,37 +76,81 @@ class Vectors:
     def row_bytes(self):
         return self.row_count * self.dim * 4
 
+    def for_products(self, programs, metric):
+        """The vectors and the metric that give the same ranks without a cosine: normalised ones."""
+        if metric != 'cosine':
+            return self, metric
+        if not self.unit:
+            self.unit = Vectors(self.folder, f'{self.name}-unit', self.dim)
+            for path, source in ((self.unit.rows, self.rows), (self.unit.queries, self.queries)):
+                self.unit.run_into(path, self.counts[source],
+                                   [programs / 'normalise', str(self.dim), source])
+        return self.unit, 'dot'
+
+    def first_queries(self):
+        """A file of those that the truth is sought for."""
+        if self.query_count <= TRUTH_QUERIES_MAX:
+            return self.queries
+        path = self.folder / f'{self.name}-first-queries.npy'
+        values = self.values(self.queries)[:TRUTH_QUERIES_MAX * self.dim]
+        self.write(path, TRUTH_QUERIES_MAX, lambda file: file.write(values))
+        return path
+
     def truth(self, programs, metric, k):
-        """For each query its k best as (row, score), in float64, by bench/truth.c."""
-        lines = subprocess.run([programs / 'truth', metric, str(k), str(self.dim), self.rows,
-                                self.queries], capture_output=True, text=True, check=True).stdout
+        """For each of the first queries its k best as (row, score), in float64, by
+        bench/truth.c."""
+        data, metric = self.for_products(programs, metric)
+        lines = subprocess.run([programs / 'truth', metric, str(k), str(self.dim), data.rows,
+                                data.first_queries()], capture_output=True, text=True,
+                               check=True).stdout
         return [[(int(row), float(score)) for row, score in zip(*[iter(line.split())] * 2)]
                 for line in lines.splitlines()]
 
     def recall(self, metric, truth, ids):
         """The share of the ids that are as near as the truth's k-th, ties included."""
-        rows, queries = self.values(self.rows), self.values(self.queries)
         k, hits = len(truth[0]), 0
+        tie = TIE_NORMALISED if metric == 'cosine' else TIE
         for query, best in enumerate(truth):
-            limit = best[-1][1]
             known = dict(best)
-            for row in set(ids[query * k:(query + 1) * k]):
-                hits += row in known or self.is_tie(metric, limit, self.pair(rows, queries, row,
-                                                                             query))
+            hits += sum(row in known or self.is_tie(metric, best, (row, query), tie)
+                        for row in set(ids[query * k:(query + 1) * k]))
         return hits / (k * len(truth))
 
+    def same_share(self, metric, truth, ids, others):
+        """The share of the truth's queries for which ids and others are the same, in any order and
+        up to ties of float32."""
+        k, same = len(truth[0]), 0
+        for query, best in enumerate(truth):
+            a, b = (set(found[query * k:(query + 1) * k]) for found in (ids, others))
+            same += all(self.is_tie(metric, best, (row, query), TIE_FLOAT) for row in a ^ b)
+        return same / len(truth)
+
+    def is_tie(self, metric, best, pair, tie):
+        """Whether the pair of a row and a query is as near as the last of the best, up to tie."""
+        limit, score = best[-1][1], self.score(metric, *pair)
+        worse = score - limit if metric == 'l2' else limit - score
+        return worse <= tie * abs(limit)
+
+    def score(self, metric, row, query):
+        """In float64; for the cosine of the rows as they were normalised for products."""
+        data = self.unit if metric == 'cosine' else self
+        x, y = (data.values(path)[i * self.dim:(i + 1) * self.dim]
+                for path, i in ((data.rows, row), (data.queries, query)))
+        return math.dist(x, y) if metric == 'l2' else math.fsum(a * b for a, b in zip(x, y))
+
     def values(self, path):
-        return memoryview(path.read_bytes())[NPY_HEADER_SIZE:].cast('f')
+        if path not in self.mapped:
+            with open(path, 'rb') as file:
+                self.mapped[path] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return memoryview(self.mapped[path])[NPY_HEADER_SIZE:].cast('f')
 
-    def pair(self, rows, queries, row, query):
-        return (rows[row * self.dim:(row + 1) * self.dim],
-                queries[query * self.dim:(query + 1) * self.dim])
-
-    @staticmethod
-    def is_tie(metric, limit, pair):
-        if metric == 'dot':
-            return math.fsum(a * b for a, b in zip(*pair)) >= limit - 1e-9 * abs(limit)
-        return math.dist(*pair) <= limit * (1 + 1e-9)
+    def remove(self):
+        """The files."""
+        self.mapped.clear()
+        for path in self.counts:
+            path.unlink()
+        if self.unit:
+            self.unit.remove()
 
 
 def generate(programs, folder, kind, shape, seed=7):
@@ -101,8 +158,8 @@ def generate(programs, folder, kind, shape, seed=7):
     row_count, query_count, dim = shape
     made = Vectors(folder, kind, dim)
     for stream, (path, count) in enumerate([(made.rows, row_count), (made.queries, query_count)]):
-        command = [programs / 'data', kind, str(seed), str(dim), str(count), str(stream)]
-        made.write(path, count, lambda file, c=command: subprocess.run(c, stdout=file, check=True))
+        made.run_into(path, count, [programs / 'data', kind, str(seed), str(dim), str(count),
+                                    str(stream)])
     return made
 
 

@@ -1,10 +1,14 @@
 """As much of include/waggle/*.h as the measurements call, by ctypes, with the headers' names."""
 import ctypes
+import time
 from ctypes import (POINTER, Structure, byref, c_bool, c_char_p, c_float, c_int, c_size_t, c_uint32,
                     c_uint64, c_uint8, c_void_p)
 
-METRICS = {'dot': 1, 'l2': 2}  # wg_metric
+METRICS = {'cosine': 0, 'dot': 1, 'l2': 2}  # wg_metric
 ID_UUID = 2  # wg_id_type
+# What may stay without codes: rows of a segment that is not full, and the last ones of each other.
+UNCODED_MAX, UNCODED_OF_SEGMENT = 1024, 32
+CODES_SECONDS_MAX = 60
 
 
 class ContextParams(Structure):
@@ -40,9 +44,12 @@ class Batch(Structure):
                 ('vectors', c_void_p), ('payloads', c_void_p)]
 
 
-class CollectionInfo(Structure):  # its first fields
+class CollectionInfo(Structure):
     _fields_ = [('size', c_size_t), ('dim', c_uint32), ('metric', c_int), ('count', c_uint64),
-                ('row_count', c_uint64), ('segment_count', c_uint64)]
+                ('row_count', c_uint64), ('segment_count', c_uint64), ('vector_bytes', c_uint64),
+                ('disk_bytes', c_uint64), ('epoch', c_uint64), ('sequence', c_uint64),
+                ('chain_hash', c_uint64), ('horizon', c_uint64), ('coded_row_count', c_uint64),
+                ('code_bytes', c_uint64)]
 
 
 class SearchParams(Structure):
@@ -189,6 +196,19 @@ class Collection:
         info = self.api.params(CollectionInfo, self.api.wg_collection_info_init_sized)
         self.api.wg_collection_info_get(self.handle, byref(info))
         return info
+
+    def wait_for_codes(self):
+        """Until the rows are coded; the first search begins that, in the background."""
+        deadline = time.monotonic() + CODES_SECONDS_MAX
+        while True:
+            info = self.info()
+            may_miss = UNCODED_MAX + UNCODED_OF_SEGMENT * info.segment_count
+            if info.coded_row_count + may_miss > info.row_count:
+                return
+            if time.monotonic() > deadline:
+                raise RuntimeError(f'{info.coded_row_count} of {info.row_count} rows are coded '
+                                   f'after {CODES_SECONDS_MAX} s')
+            time.sleep(0.01)
 
     def setup_search(self, dim, k):
         self.params = self.api.params(
