@@ -1,6 +1,7 @@
 #pragma once
 /* Searching a collection. A searcher owns all memory that its searches need and their results, so a
- * warmed one allocates nothing. One thread at a time uses a searcher; each thread makes its own. */
+ * warmed one allocates nothing, but for files that it was the last to use: another thread removes
+ * them. One thread at a time uses a searcher; each thread makes its own. */
 #include "waggle/collection.h"
 
 #ifdef __cplusplus

@@ -30,7 +30,8 @@ void file_release(struct file *file);
 WG_CHECKED wg_err file_read_at(const struct file *file, void *bytes, size_t size, uint64_t offset);
 WG_CHECKED wg_err file_write_at(const struct file *file, const void *bytes, size_t size,
                                 uint64_t offset);
-/* The file is at least size bytes long and none of its writes below that lacks space later. */
+/* The file is at least size bytes long, and none of its writes below that lacks space later: where
+ * the disk can promise that, not on one that copies on write. */
 WG_CHECKED wg_err file_reserve(const struct file *file, uint64_t size);
 WG_CHECKED wg_err file_size(const struct file *file, uint64_t *out);
 

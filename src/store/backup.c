@@ -22,16 +22,6 @@ struct copying {
     uint64_t moment;
 };
 
-/* The tables' map is grown before it is full: growing waits for the copy, and reading for that. */
-static wg_err grow_first(struct collection *c)
-{
-    if (c->mode == COLLECTION_READ) return WG_OK;
-    mutex_lock(&c->writer);
-    wg_err err = db_is_filling(c->db) ? db_grow(c->db) : WG_OK;
-    mutex_unlock(&c->writer);
-    return err;
-}
-
 static void unpin(struct copying *copying)
 {
     db_abort(&copying->txn);
@@ -157,7 +147,7 @@ static wg_err copy_collection(struct copying *copying)
     TRY(path_join(copying->to, "tables", &tables));
     TRY(folder_create(copying->to));
     TRY(folder_create(tables));
-    TRY(grow_first(copying->from));
+    TRY(collection_make_room(copying->from));
     TRY(pin_any(copying, tables));
     TRY(put_segments(copying));
 out:

@@ -397,7 +397,9 @@ static void refresh_if_due(struct collection *c)
     uint64_t now = clock_ns(), seen = atomic_load(&c->seen_ns);
     if (now - seen < refresh_ns || !atomic_compare_exchange_strong(&c->seen_ns, &seen, now)) return;
     wg_err err = collection_refresh(c);
-    if (err != WG_OK && !atomic_exchange(&c->complained, true))
+    if (err == WG_OK)
+        c->complained = false;
+    else if (!atomic_exchange(&c->complained, true))
         log_line(&c->host->log, WG_LOG_WARNING, "%s: not refreshed: %s", c->folder, wg_message());
 }
 
@@ -429,6 +431,15 @@ void collection_release_view(struct collection *c, struct view **view)
         background_submit(c->host->timer, release_view, v) == WG_OK)
         return;
     view_release(&v);
+}
+
+wg_err collection_make_room(struct collection *c)
+{
+    if (c->mode == COLLECTION_READ) return WG_OK;
+    mutex_lock(&c->writer);
+    wg_err err = db_is_filling(c->db) ? db_grow(c->db) : WG_OK;
+    mutex_unlock(&c->writer);
+    return err;
 }
 
 /* The view of a sequence that is current, or about to be; NULL: newer ones only. */

@@ -106,6 +106,8 @@ WG_CHECKED wg_err collection_read_meta(struct db_txn *txn, const char *folder, b
 /* The newest view; the caller's to release. Where another process writes: not older than 200 ms,
  * unless a thread is just about to adopt a newer one. */
 struct view *collection_view(struct collection *collection);
+/* Grows the tables' map before it is full: while they are copied it cannot grow. */
+WG_CHECKED wg_err collection_make_room(struct collection *collection);
 /* The same as view_release; but what goes with the view, files that were compacted away, goes by
  * another thread. */
 void collection_release_view(struct collection *collection, struct view **view);

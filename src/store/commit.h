@@ -16,7 +16,7 @@ struct commit {
     const struct view *base; /* what it began from; stays current until the end */
     struct layout layout; /* the base's, and new segments */
     struct bitmap live; /* by position */
-    bool *dirty; /* chunks of row numbers from the base's row_base on, to be written */
+    bool *dirty; /* chunks of row numbers from record.row_base on, to be written */
     size_t dirty_count;
     size_t first_touched; /* the first segment that got rows */
     uint64_t rows_before, strings_before; /* of the base's last segment, for an abort */

@@ -44,17 +44,6 @@ struct exporting {
     uint32_t segment_count;
 };
 
-/* The map grows for the writes to come before the tables are read, for it cannot meanwhile. */
-static wg_err make_room(struct collection *c)
-{
-    wg_err err = WG_OK;
-    if (c->mode == COLLECTION_READ) return WG_OK;
-    mutex_lock(&c->writer);
-    if (db_is_filling(c->db)) err = db_grow(c->db);
-    mutex_unlock(&c->writer);
-    return err;
-}
-
 /* One that does not change. */
 static wg_err copy_table(struct exporting *e, enum collection_table table, const char *name)
 {
@@ -329,7 +318,7 @@ static wg_err copy_tables(struct exporting *e)
 {
     wg_err err = WG_OK;
     struct collection *c = e->collection;
-    TRY(make_room(c));
+    TRY(collection_make_room(c));
     TRY(snapshot_begin(c, &e->snapshot));
     TRY(collection_read_meta(&e->snapshot.txn, c->folder, true, &e->meta));
     TRY(read_name(e));

@@ -30,7 +30,8 @@ struct store {
     uint32_t open_limit;
     struct store_lock lock;
     struct registry *registry;
-    struct mutex naming;      /* held while names change or are looked up; taken before mutex */
+    struct mutex naming;      /* held while names go, or lead elsewhere, or are looked up to be
+                                 opened; taken before mutex */
     struct mutex mutex;       /* guards what follows; held for moments, for searches take it */
     struct condition changed; /* a member is open or closed */
     struct member **members;
