@@ -24,8 +24,8 @@ typedef struct wg_context_params {
     size_t size; /* of this struct; set by the init */
     uint32_t threads; /* working on one call, its caller included; 0: one per processor allowed */
     bool fallback_to_cpu; /* a device that fails in a call is replaced by the CPU; default true */
-    const char *cpu; /* best kernel tier to use: "c", "avx2", "avx512", "avx512vnni"; NULL: the best
-                        there is */
+    const char *cpu; /* best kernel tier to use: "c", "avx2", "avx512", "avx512vnni", on ARM "neon",
+                        "neondot", "neoni8mm"; NULL: the best there is */
     const char *backend; /* the only backend to use besides the CPU, or "cpu"; NULL: any */
     wg_log_fn *log; /* NULL: nothing is logged */
     void *log_user;

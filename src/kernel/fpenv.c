@@ -1,7 +1,7 @@
-/* For processors without a file of their own; x86 has x86/fpenv.c. */
+/* For processors without a file of their own, as x86/fpenv.c and arm/fpenv.c. */
 #include "kernel/fpenv.h"
 
-#if !defined(__x86_64__)
+#if !defined(__x86_64__) && !defined(__aarch64__)
 #include <fenv.h>
 
 struct fp_env fp_env_enter(void)

@@ -5,8 +5,9 @@
  * door and leaves at its return, and every worker for each of its tasks.
  *
  * The environment belongs to the calling thread. On x86 it is all of the MXCSR, its sticky
- * flags included: the host sees none that we raise. Elsewhere it is the rounding mode alone, by
- * <fenv.h>, which has no word for flush-to-zero: such a port needs its own file, as x86 has. */
+ * flags included: the host sees none that we raise. On 64-bit ARM it is all of the FPCR; the sticky
+ * flags are in another register, and stay as we raise them. Elsewhere it is the rounding mode
+ * alone, by <fenv.h>, which has no word for flush-to-zero: such a port needs its own file. */
 #include <stdint.h>
 
 struct fp_env {

@@ -179,6 +179,9 @@ const char *cpu_tier_name(enum cpu_tier tier)
         [CPU_AVX2] = "avx2",
         [CPU_AVX512] = "avx512",
         [CPU_VNNI] = "avx512vnni",
+        [CPU_NEON] = "neon",
+        [CPU_NEONDOT] = "neondot",
+        [CPU_NEONI8MM] = "neoni8mm",
     };
     return names[tier];
 }
@@ -193,6 +196,8 @@ void kernels_init(struct kernels *k, enum cpu_tier tier)
     };
 #if defined(__x86_64__)
     kernels_init_x86(k, tier);
+#elif defined(__aarch64__)
+    kernels_init_arm(k, tier);
 #else
     (void)tier;
 #endif

@@ -140,12 +140,23 @@ struct kernels {
     int8_t query_code_max; /* of sift_codes: CODE_MAX, or what its sums of 16 bits can hold */
 };
 
-/* What the processor has and the operating system saves; a tier needs all that is below it. */
-enum cpu_tier { CPU_C, CPU_AVX2, CPU_AVX512, CPU_VNNI, CPU_TIER_COUNT };
+/* What the processor has and the operating system saves; a tier needs all that is below it for the
+ * same processors: those of x86 come first, then those of ARM. */
+enum cpu_tier {
+    CPU_C,
+    CPU_AVX2,
+    CPU_AVX512,
+    CPU_VNNI,
+    CPU_NEON,
+    CPU_NEONDOT,
+    CPU_NEONI8MM,
+    CPU_TIER_COUNT,
+};
 
-/* "c", "avx2", "avx512", "avx512vnni"; static. */
+/* "c", "avx2", "avx512", "avx512vnni", "neon", "neondot", "neoni8mm"; static. */
 const char *cpu_tier_name(enum cpu_tier tier);
 
-/* Fills the table from the C tier upwards. Same tier, same table. */
+/* Fills the table from the C tier upwards; the processor has this tier. Same tier, same table. */
 void kernels_init(struct kernels *k, enum cpu_tier tier);
 void kernels_init_x86(struct kernels *k, enum cpu_tier tier);
+void kernels_init_arm(struct kernels *k, enum cpu_tier tier);

@@ -16,6 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -105,6 +108,25 @@ static void be_calm(void)
 static bool is_hostile(void)
 {
     return __builtin_ia32_stmxcsr() == MXCSR_HOSTILE;
+}
+#elif defined(__aarch64__)
+static const uint64_t FPCR_HOSTILE = 1 << 24 /* flushes denormals */ | 1 << 22 /* rounds up */;
+
+static void be_hostile(void)
+{
+    __asm__ volatile("msr fpcr, %0" ::"r"(FPCR_HOSTILE) : "memory");
+}
+
+static void be_calm(void)
+{
+    __asm__ volatile("msr fpcr, xzr" ::: "memory");
+}
+
+static bool is_hostile(void)
+{
+    uint64_t control;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(control)::"memory");
+    return control == FPCR_HOSTILE;
 }
 #else
 #include <fenv.h>
@@ -371,6 +393,22 @@ static void fill_codes(uint8_t *codes, size_t size)
     if (one_in(4)) memset(codes, one_in(2) ? 255 : 1, size);
 }
 
+/* Some row's value is the limit: were its sum another, it would mostly go. */
+static void limit_at_a_row(const struct code_queries *queries, const struct code_panel *panel,
+                           size_t q, struct code_query *query)
+{
+    size_t steps = code_step_count(panel->dim), r = below(PANEL_ROWS);
+    int64_t dot = query->start;
+    for (size_t i = 0; i < steps * CODE_STEP; i++) {
+        size_t four = (q / CODE_QUERIES * steps + i / CODE_STEP) * CODE_QUERIES + q % CODE_QUERIES;
+        dot += queries->codes[four * CODE_STEP + i % CODE_STEP] *
+               panel->codes[(i / CODE_STEP * PANEL_ROWS + r) * CODE_STEP + i % CODE_STEP];
+    }
+    query->scale = one_in(2) ? -1 : 1;
+    query->error_factor = query->norm_factor = 0;
+    query->limit = fmaf(query->scale, (float)dot, panel->offsets[r]);
+}
+
 static void check_kernel_sift_codes(struct subject *s, kernel_sift_codes *want,
                                     kernel_sift_codes *got)
 {
@@ -389,6 +427,8 @@ static void check_kernel_sift_codes(struct subject *s, kernel_sift_codes *want,
     for (size_t r = 0; r < PANEL_ROWS; r++) offsets[r] = one_in(2) ? 0 : random_value();
     struct code_panel panel = { codes, offsets, random_component(), random_component(), s->dim };
     struct code_queries all = { queries, each, s->query_count };
+    for (size_t q = 0; q < s->query_count; q++)
+        if (one_in(2)) limit_at_a_row(&all, &panel, q, &each[q]);
     want(&all, &panel, expected);
     enter();
     got(&all, &panel, kept);
@@ -471,7 +511,7 @@ static void check_no_hole(enum cpu_tier tier, const struct kernels *k)
     struct kernels under;
     if (tier == CPU_C) return;
     kernels_init(&under, tier - 1);
-    if (tier == CPU_VNNI) { /* an instruction for one kernel */
+    if (tier == CPU_VNNI || tier > CPU_NEON) { /* an instruction for one kernel */
         expect(k->sift_codes != under.sift_codes, cpu_tier_name(tier), "sift_codes is another's");
         return;
     }
@@ -481,7 +521,7 @@ static void check_no_hole(enum cpu_tier tier, const struct kernels *k)
 #undef X
 }
 
-/* Row 1 is (0.5 -0.875 990) behind a centre of 10, coded at a scale of 0.5. */
+/* Behind a centre of 10, coded at a scale of 0.5, row 1 is (0.5 -0.875 990), and row 2 all ties. */
 static void check_known_codes(const char *tier, const struct kernels *k)
 {
     static float rows[PANEL_ROWS * 3], offsets[PANEL_ROWS];
@@ -490,10 +530,12 @@ static void check_known_codes(const char *tier, const struct kernels *k)
     struct code_sums sums;
     for (size_t i = 0; i < PANEL_ROWS * 3; i++) rows[i] = 10;
     rows[3] = 10.5f, rows[4] = 9.125f, rows[5] = 1000;
+    rows[6] = 10.25f, rows[7] = 10.75f, rows[8] = 11.25f;
     k->encode(&(struct coder){ centre, 0.5f, 2, 3 }, rows, codes, &sums);
     expect(codes[4] == 129 && codes[5] == 126 && codes[6] == 255 && codes[7] == 128 &&
                codes[0] == 128 && codes[8] == 128,
            tier, "the codes of 0.5, -0.875 and 990 are not 1, -2 and 127");
+    expect(codes[9] == 130 && codes[10] == 130, tier, "codes of 1.5 and 2.5 are not the even 2");
     expect(sums.error[1] == 0.125f * 0.125f + 926.5f * 926.5f && sums.code[1] == 5 + 127 * 127 &&
                sums.value[1] == 0.25f + 0.875f * 0.875f + 990.0f * 990.0f && sums.value[0] == 0,
            tier, "the sums of squares of those codes are others");
@@ -518,7 +560,7 @@ static void check_hostility(const struct kernels *k)
     be_calm();
     bool flushes = memcmp(&calm[0], &flushed, sizeof flushed) != 0;
     bool rounds_up = memcmp(&calm[1], &up, sizeof up) != 0;
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
     expect(flushes, "host", "a host that flushes denormals changes no score");
 #else
     (void)flushes;
@@ -537,12 +579,12 @@ static bool processor_has(enum cpu_tier tier)
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512vl");
     case CPU_VNNI: return processor_has(CPU_AVX512) && __builtin_cpu_supports("avx512vnni");
-#else
-    case CPU_AVX2:
-    case CPU_AVX512:
-    case CPU_VNNI: return false;
+#elif defined(__aarch64__)
+    case CPU_NEON: return true;
+    case CPU_NEONDOT: return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+    case CPU_NEONI8MM: return processor_has(CPU_NEONDOT) && getauxval(AT_HWCAP2) & HWCAP2_I8MM;
 #endif
-    case CPU_TIER_COUNT: break;
+    default: break;
     }
     return false;
 }

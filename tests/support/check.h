@@ -3,6 +3,7 @@
  * assert_ forms report through cmocka and belong on the test's own thread; the must_ forms end the
  * process, and so serve in other threads and in children as well. */
 #include "base/prng.h"
+#include "kernel/kernel.h"
 #include "waggle/waggle.h"
 
 #include <stdarg.h>
@@ -21,10 +22,12 @@ size_t test_below(struct prng *prng, size_t bound);
 
 void *allocate(size_t count, size_t size); /* never NULL; given back with free */
 
-/* A context of this tier and number of threads; tier NULL: the best there is. */
+/* A context of this tier and number of threads; tier NULL: what WAGGLE_TEST_CPU says, or the best
+ * there is. */
 wg_context *test_context(const char *tier, uint32_t threads);
-/* The names of the tiers that this machine has, "c" first; returns how many. */
-enum { TEST_TIERS_MAX = 8 };
+/* The names of the tiers that this machine has, "c" first, or the one that WAGGLE_TEST_CPU says;
+ * returns how many. */
+enum { TEST_TIERS_MAX = CPU_TIER_COUNT };
 size_t test_tiers(const char *names[static TEST_TIERS_MAX]);
 
 #define assert_ok(call) check_ok((call), #call, __FILE__, __LINE__)

@@ -33,7 +33,7 @@ static inline vec vec_load(const float *x, size_t count)
     return count >= VEC_LANES ? _mm256_loadu_ps(x) : _mm256_maskload_ps(x, first(count));
 }
 
-#include "kernel/x86/tile.h"
+#include "kernel/tile.h"
 
 /* What the shuffle picks by low from a and b takes in what it picks by high. */
 #define JOIN_HALVES(metric, kind, a, b, low, high) \

@@ -30,7 +30,7 @@ static inline uint32_t keep_bits(vec sums, float scale, const float *offsets, fl
     return (uint32_t)_mm256_movemask_ps(kept);
 }
 
-#include "kernel/x86/codes.h"
+#include "kernel/codes.h"
 
 DEFINE_GROUP(1)
 DEFINE_GROUP(2)

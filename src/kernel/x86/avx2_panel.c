@@ -20,7 +20,7 @@ static inline vec vec_load_first(const float *x, size_t count)
     return _mm256_maskload_ps(x, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), position));
 }
 
-#include "kernel/x86/panel.h"
+#include "kernel/panel.h"
 
 /* In each half, by itself: element i of register j becomes element j of register i. */
 INLINE void turn_halves(vec *x)

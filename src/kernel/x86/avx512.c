@@ -28,7 +28,7 @@ static inline vec vec_load(const float *x, size_t count)
     return count >= VEC_LANES ? _mm512_loadu_ps(x) : _mm512_maskz_loadu_ps(first(count), x);
 }
 
-#include "kernel/x86/tile.h"
+#include "kernel/tile.h"
 
 /* What the shuffle picks by low from a and b takes in what it picks by high. */
 #define JOIN_HALVES(metric, kind, a, b, low, high) \

@@ -18,7 +18,8 @@ static inline vec vec_dot(vec sums, vec rows, vec query)
 }
 
 #include "kernel/x86/avx512_keep.h"
-#include "kernel/x86/codes.h"
+
+#include "kernel/codes.h"
 
 DEFINE_GROUP(1)
 DEFINE_GROUP(2)

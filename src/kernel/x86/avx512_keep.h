@@ -1,6 +1,6 @@
 #pragma once
 /* The end of sift_codes in registers of sixteen sums: for the tiers with 512 bits. */
-#include "kernel/x86/unroll.h"
+#include "kernel/unroll.h"
 
 #include <immintrin.h>
 #include <stdint.h>

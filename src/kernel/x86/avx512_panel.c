@@ -19,7 +19,7 @@ static inline vec vec_load_first(const float *x, size_t count)
     return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), x);
 }
 
-#include "kernel/x86/panel.h"
+#include "kernel/panel.h"
 
 /* In each quarter, by itself: element i of register j becomes element j of register i. */
 INLINE void turn_quarters(vec *x)

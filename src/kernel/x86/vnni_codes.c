@@ -1,5 +1,5 @@
 /* sift_codes by the instruction that multiplies and adds four pairs of codes at once. */
-#include "kernel/x86/unroll.h"
+#include "kernel/unroll.h"
 #include "kernel/x86/vnni.h"
 
 #include <immintrin.h>
@@ -20,7 +20,8 @@ INLINE vec vec_dot(vec sums, vec rows, vec query)
 }
 
 #include "kernel/x86/avx512_keep.h"
-#include "kernel/x86/codes.h"
+
+#include "kernel/codes.h"
 
 DEFINE_GROUP(1)
 DEFINE_GROUP(2)

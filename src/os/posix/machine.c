@@ -7,6 +7,9 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -102,6 +105,33 @@ bool processor_has_vnni(void)
 {
 #if defined(__x86_64__)
     return processor_has_avx512() && __builtin_cpu_supports("avx512vnni");
+#else
+    return false;
+#endif
+}
+
+bool processor_has_neon(void)
+{
+#if defined(__aarch64__)
+    return getauxval(AT_HWCAP) & HWCAP_ASIMD;
+#else
+    return false;
+#endif
+}
+
+bool processor_has_neondot(void)
+{
+#if defined(__aarch64__)
+    return processor_has_neon() && getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+#else
+    return false;
+#endif
+}
+
+bool processor_has_neoni8mm(void)
+{
+#if defined(__aarch64__)
+    return processor_has_neondot() && getauxval(AT_HWCAP2) & HWCAP2_I8MM;
 #else
     return false;
 #endif

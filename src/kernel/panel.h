@@ -1,13 +1,11 @@
 #pragma once
-/* What the x86 tiers share of pack and dot_panel. A tier's file first says what a register is (the
+/* What the tiers share of pack and dot_panel. A tier's file first says what a register is (the
  * type vec of VEC_LANES lanes; vec_zero, vec_load, vec_load_first (count elements, zeros behind),
  * vec_store, vec_set1, vec_fma) and that a group is GROUP_MAX queries, 12 or fewer, by GROUP_VECS
  * registers of rows. It then includes this, says how a square of rows is read as columns
  * (load_turned), and lists its groups in by_count. */
 #include "kernel/kernel.h"
-#include "kernel/x86/unroll.h"
-
-#include <xmmintrin.h>
+#include "kernel/unroll.h"
 
 enum { GROUP_ROWS = GROUP_VECS * VEC_LANES, PANEL_VECS = PANEL_ROWS / VEC_LANES, LINE_SIZE = 64 };
 
@@ -33,7 +31,7 @@ INLINE void score_group(const struct group *g, size_t query_count)
     EACH(v, GROUP_VECS) sums[q][v] = vec_zero();
     for (size_t i = 0; i < dim; i++) {
         vec rows[GROUP_VECS];
-        _mm_prefetch(next, _MM_HINT_T0);
+        __builtin_prefetch(next);
         next += g->fetch_step;
         EACH(v, GROUP_VECS) rows[v] = vec_load(g->panel + i * PANEL_ROWS + v * VEC_LANES);
         EACH(q, query_count)

@@ -1,18 +1,16 @@
 #pragma once
-/* What the x86 tiers share: the four metrics over registers, and the cutting of a tile into blocks.
+/* What the tiers share: the four metrics over registers, and the cutting of a tile into blocks.
  *
- * A tier's file first says what a register is: the type vec of VEC_LANES lanes (16, or 8: then a
- * score's lanes are gathered in two passes), and vec_zero, vec_load (count of VEC_LANES or more:
- * all of it; fewer: zeros behind), vec_add, vec_sub, vec_fma, vec_max, vec_abs. It then includes
- * this, says how it folds and stores a block, and names its kernels by DEFINE_METRIC. All is
- * static: each tier compiles its own, with its own flags, and a metric is a constant that is gone
- * after inlining. */
+ * A tier's file first says what a register is: the type vec of VEC_LANES lanes (16, or 8 or 4:
+ * then a score's lanes are gathered in two or four passes), and vec_zero, vec_load (count of
+ * VEC_LANES or more: all of it; 1 or more: zeros behind), vec_add, vec_sub, vec_fma, vec_max,
+ * vec_abs. It then includes this, says how it folds and stores a block, and names its kernels by
+ * DEFINE_METRIC. All is static: each tier compiles its own, with its own flags, and a metric is a
+ * constant that is gone after inlining. */
 #include "kernel/kernel.h"
-#include "kernel/x86/unroll.h"
+#include "kernel/unroll.h"
 
-#include <xmmintrin.h>
-
-enum { LANES = 16, PASSES = LANES / VEC_LANES, BLOCK_MAX = 16 };
+enum { LANES = 16, BLOCK_MAX = 16 };
 
 enum metric { DOT, L2, L1, CHEBYSHEV };
 
@@ -62,13 +60,23 @@ INLINE void block_pass(enum metric metric, const struct block *b, size_t first, 
     if (tail > first) block_step(metric, b, at, tail - first, lanes);
 }
 
-/* Where a register holds half of the lanes, the upper half comes back already taken in. */
+/* The same; where a register does not reach the lanes eight further, those are taken in. */
+INLINE void block_eight(enum metric metric, const struct block *b, size_t first, vec *lanes)
+{
+    block_pass(metric, b, first, lanes);
+    if (VEC_LANES > 8) return;
+    vec upper[BLOCK_MAX];
+    block_pass(metric, b, first + 8, upper);
+    EACH(i, pair_count(b)) lanes[i] = join(metric, lanes[i], upper[i]);
+}
+
+/* Lanes that do not fit into a register come back already taken in. */
 INLINE void block_lanes(enum metric metric, const struct block *b, vec *lanes)
 {
-    block_pass(metric, b, 0, lanes);
-    if (PASSES == 1) return;
+    block_eight(metric, b, 0, lanes);
+    if (VEC_LANES > 4) return;
     vec upper[BLOCK_MAX];
-    block_pass(metric, b, VEC_LANES, upper);
+    block_eight(metric, b, 4, upper);
     EACH(i, pair_count(b)) lanes[i] = join(metric, lanes[i], upper[i]);
 }
 
@@ -120,7 +128,7 @@ INLINE size_t ahead_of_block(const struct tile *t)
 INLINE const char *fetch(const char *from, size_t size)
 {
     for (size_t at = 0; at < size; at += 64) {
-        _mm_prefetch(from + at, _MM_HINT_T0);
+        __builtin_prefetch(from + at);
         __asm__ volatile("" ::: "memory");
     }
     return from + size;

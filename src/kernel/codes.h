@@ -1,11 +1,14 @@
 #pragma once
-/* What the x86 tiers share of sift_codes. A tier's file first says what a register is (the type
- * vec of VEC_LANES sums; vec_load, vec_set1, and vec_dot, which adds to each sum the products of
- * four codes of a row, plus 128, with four of a query), how sums become the bits of those that are
- * kept (keep_bits), and that a group is GROUP_MAX queries, a divisor of CODE_QUERIES, by GROUP_VECS
- * registers of rows. It then includes this, and lists its groups in by_count. */
+/* What the tiers share of sift_codes. A tier's file first says what a register is (the type vec of
+ * VEC_LANES sums; vec_load, vec_set1, and vec_dot, which adds to each sum the products of four
+ * codes of a row, plus 128, with four of a query), how sums become the bits of those that are kept
+ * (keep_bits), and that a group is GROUP_MAX queries, a divisor of CODE_QUERIES, by GROUP_VECS
+ * registers of rows. It then includes this, and lists its groups in by_count.
+ *
+ * Two things it may say otherwise, as macros: vec_dot_of, where a query's codes need not fill a
+ * register; vec_start, where vec_load takes the 128 away, and sums start at 0. */
 #include "kernel/kernel.h"
-#include "kernel/x86/unroll.h"
+#include "kernel/unroll.h"
 
 #include <math.h>
 #include <string.h>
@@ -23,6 +26,16 @@ struct group {
 
 typedef void group_sift(const struct group *g);
 
+#ifndef vec_start
+#define vec_start(query) vec_set1((query)->start)
+#endif
+
+/* queries: the four codes of each, side by side. */
+#ifndef vec_dot_of
+#define vec_dot_of(sums, rows, queries, q) \
+    vec_dot(sums, rows, vec_set1(four_codes((queries) + (q) * CODE_STEP)))
+#endif
+
 INLINE int32_t four_codes(const int8_t *codes)
 {
     int32_t four;
@@ -37,15 +50,12 @@ INLINE void sift_group(const struct group *g, size_t query_count)
     const uint8_t *codes = g->panel->codes + g->row * CODE_STEP;
     const int8_t *queries = g->queries;
     EACH(q, query_count)
-    EACH(v, GROUP_VECS) sums[q][v] = vec_set1(g->each[q].start);
+    EACH(v, GROUP_VECS) sums[q][v] = vec_start(&g->each[q]);
     for (size_t i = code_step_count(g->panel->dim); i > 0; i--) {
         vec rows[GROUP_VECS];
         EACH(v, GROUP_VECS) rows[v] = vec_load(codes + v * VEC_LANES * CODE_STEP);
         EACH(q, query_count)
-        {
-            vec query = vec_set1(four_codes(queries + q * CODE_STEP));
-            EACH(v, GROUP_VECS) sums[q][v] = vec_dot(sums[q][v], rows[v], query);
-        }
+        EACH(v, GROUP_VECS) sums[q][v] = vec_dot_of(sums[q][v], rows[v], queries, q);
         codes += STEP_SIZE;
         queries += CODE_QUERIES * CODE_STEP;
     }
