@@ -11,7 +11,7 @@
 
 /* A row whose largest component is above those of 995 in 1,000 is cut there: all others are coded
  * the finer for it, and its own error says what it lost. */
-enum { SAMPLE_MAX = 4096, CUT_PER_MILLE = 995, PANELS_PER_TASK = 64 };
+enum { SAMPLE_MAX = 1024, CUT_PER_MILLE = 995, PANELS_PER_TASK = 64 };
 
 static const double scale_min = 0x1p-60;
 

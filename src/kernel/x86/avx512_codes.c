@@ -51,13 +51,13 @@ struct lanes {
     __m512 error, code, value;
 };
 
-/* Sixteen components from i on, count of which are there; their codes go out by fours. */
-INLINE void encode_some(const struct coder *coder, const float *row, size_t i, size_t count,
-                        uint8_t *codes, struct lanes *lanes)
+/* Sixteen components of a row, count of which are there: their codes, as bytes. */
+INLINE __m128i encode_some(const struct coder *coder, const float *row, const float *centre,
+                           size_t count, struct lanes *lanes)
 {
     __mmask16 there = (__mmask16)((UINT32_C(1) << count) - 1);
-    __m512 t = _mm512_maskz_sub_ps(there, _mm512_maskz_loadu_ps(there, row + i),
-                                   _mm512_maskz_loadu_ps(there, coder->centre + i));
+    __m512 t = _mm512_maskz_sub_ps(there, _mm512_maskz_loadu_ps(there, row),
+                                   _mm512_maskz_loadu_ps(there, centre));
     __m512 code = _mm512_mul_ps(t, _mm512_set1_ps(coder->inverse));
     code = _mm512_max_ps(_mm512_min_ps(code, _mm512_set1_ps(CODE_MAX)), _mm512_set1_ps(-CODE_MAX));
     __m512i rounded = _mm512_cvtps_epi32(code);
@@ -66,12 +66,34 @@ INLINE void encode_some(const struct coder *coder, const float *row, size_t i, s
     lanes->error = _mm512_fmadd_ps(error, error, lanes->error);
     lanes->code = _mm512_fmadd_ps(code, code, lanes->code);
     lanes->value = _mm512_fmadd_ps(t, t, lanes->value);
-    __m128i bytes = _mm_xor_si128(_mm512_cvtepi32_epi8(rounded), _mm_set1_epi8((char)128));
-    uint32_t fours[4];
-    _mm_storeu_si128((__m128i *)fours, bytes);
+    return _mm_xor_si128(_mm512_cvtepi32_epi8(rounded), _mm_set1_epi8((char)128));
+}
+
+/* Rows that are coded side by side: their sums do not wait for themselves, and four codes of each
+ * go out at once. */
+enum { ROWS = 4 };
+
+/* The codes of ROWS rows, sixteen components of each, count of which are there. */
+INLINE void store_codes(const __m128i *bytes, size_t count, uint8_t *codes)
+{
+    __m128i low_01 = _mm_unpacklo_epi32(bytes[0], bytes[1]);
+    __m128i low_23 = _mm_unpacklo_epi32(bytes[2], bytes[3]);
+    __m128i high_01 = _mm_unpackhi_epi32(bytes[0], bytes[1]);
+    __m128i high_23 = _mm_unpackhi_epi32(bytes[2], bytes[3]);
+    __m128i steps[] = { _mm_unpacklo_epi64(low_01, low_23), _mm_unpackhi_epi64(low_01, low_23),
+                        _mm_unpacklo_epi64(high_01, high_23),
+                        _mm_unpackhi_epi64(high_01, high_23) };
     EACH(j, 4)
-    if (j * CODE_STEP < count)
-        memcpy(codes + (i / CODE_STEP + j) * STEP_SIZE, &fours[j], sizeof fours[j]);
+    if (j * CODE_STEP < count) _mm_storeu_si128((__m128i *)(codes + j * STEP_SIZE), steps[j]);
+}
+
+INLINE void encode_rows(const struct coder *coder, const float *rows, size_t i, size_t count,
+                        uint8_t *codes, struct lanes *lanes)
+{
+    __m128i bytes[ROWS];
+    EACH(r, ROWS)
+    bytes[r] = encode_some(coder, rows + r * coder->dim + i, coder->centre + i, count, &lanes[r]);
+    store_codes(bytes, count, codes + i / CODE_STEP * STEP_SIZE);
 }
 
 /* Lane j takes in lane j + 8, j + 4, j + 2, j + 1; then +0 is added. */
@@ -88,14 +110,19 @@ void encode_avx512(const struct coder *coder, const float *rows, uint8_t *codes,
                    struct code_sums *sums)
 {
     size_t tail = coder->dim % VEC_LANES, whole = coder->dim - tail;
-    for (size_t r = 0; r < PANEL_ROWS; r++) {
-        const float *row = rows + r * coder->dim;
-        struct lanes lanes = { _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps() };
+    for (size_t r = 0; r < PANEL_ROWS; r += ROWS) {
+        const float *first = rows + r * coder->dim;
+        struct lanes lanes[ROWS];
+        EACH(j, ROWS)
+        lanes[j].error = lanes[j].code = lanes[j].value = _mm512_setzero_ps();
         for (size_t i = 0; i < whole; i += VEC_LANES)
-            encode_some(coder, row, i, VEC_LANES, codes + r * CODE_STEP, &lanes);
-        if (tail > 0) encode_some(coder, row, whole, tail, codes + r * CODE_STEP, &lanes);
-        sums->error[r] = fold(lanes.error);
-        sums->code[r] = fold(lanes.code);
-        sums->value[r] = fold(lanes.value);
+            encode_rows(coder, first, i, VEC_LANES, codes + r * CODE_STEP, lanes);
+        if (tail > 0) encode_rows(coder, first, whole, tail, codes + r * CODE_STEP, lanes);
+        EACH(j, ROWS)
+        {
+            sums->error[r + j] = fold(lanes[j].error);
+            sums->code[r + j] = fold(lanes[j].code);
+            sums->value[r + j] = fold(lanes[j].value);
+        }
     }
 }
