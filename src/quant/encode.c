@@ -148,10 +148,15 @@ void codes_destroy(struct codes **codes)
     mem_free(codes);
 }
 
+uint64_t codes_size(size_t dim, uint64_t row_count)
+{
+    uint64_t of_panel = code_panel_size(dim) + (PANEL_ROWS + 2) * sizeof(float);
+    return row_count / PANEL_ROWS * of_panel + dim * sizeof(float);
+}
+
 uint64_t codes_bytes(const struct codes *codes)
 {
-    uint64_t of_panel = code_panel_size(codes->dim) + (PANEL_ROWS + 2) * sizeof(float);
-    return codes->row_count / PANEL_ROWS * of_panel + codes->dim * sizeof(float);
+    return codes_size(codes->dim, codes->row_count);
 }
 
 /* What bounds need of a panel that was coded just now. */

@@ -14,6 +14,9 @@ struct encode_params {
     uint64_t capacity; /* at least row_count */
 };
 
+/* Memory that codes of so many rows take. */
+uint64_t codes_size(size_t dim, uint64_t row_count);
+
 /* Codes of no row yet, with a centre and a scale for these. */
 WG_CHECKED wg_err codes_create(const struct encode_params *params, struct codes **out);
 void codes_destroy(struct codes **codes);

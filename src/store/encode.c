@@ -1,9 +1,16 @@
 #include "store/encode.h"
 
+#include "os/machine.h"
 #include "quant/encode.h"
+
+#include <inttypes.h>
 
 /* Fewer rows are as fast without codes. At once: so that closing does not wait long. */
 enum { ROWS_MIN = 1024, ROWS_AT_ONCE = 16384 };
+
+/* Rows are pages of files, which the system can take back; codes are not. At most one part in so
+ * many of the memory that is free goes to those of a segment. */
+enum { MEMORY_SHARE = 2 };
 
 /* Codes exist for what is proposed by dot products. */
 static bool metric_is_coded(wg_metric metric)
@@ -20,7 +27,8 @@ static uint64_t coded_count(const struct segment *segment)
 /* Rows are coded by panels: a few may always be left. */
 static bool is_due(const struct placed *placed)
 {
-    return placed->row_count >= coded_count(placed->segment) + ROWS_MIN;
+    return !placed->segment->uncoded &&
+           placed->row_count >= coded_count(placed->segment) + ROWS_MIN;
 }
 
 static wg_err create(const struct collection *c, const struct placed *placed)
@@ -35,8 +43,14 @@ static wg_err create(const struct collection *c, const struct placed *placed)
         .row_count = placed->row_count,
         .capacity = segment->header.capacity,
     };
-    wg_err err = codes_create(&params, &codes);
+    uint64_t size = codes_size(params.dim, params.capacity), free = memory_free_bytes();
+    wg_err err = WG_OK;
+    if (free > 0 && size > free / MEMORY_SHARE)
+        err = wg_fail(WG_ENOMEM, "their codes take %" PRIu64 " bytes, and %" PRIu64 " are free",
+                      size, free);
+    if (err == WG_OK) err = codes_create(&params, &codes);
     if (err == WG_OK) atomic_store(&segment->codes.codes, codes);
+    segment->uncoded = err != WG_OK;
     return err;
 }
 
@@ -61,8 +75,10 @@ static void encode_job(void *arg, bool cancelled)
     struct collection *c = arg;
     struct view *view = collection_view(c);
     wg_err err = WG_OK;
-    for (size_t i = 0; i < view->layout.count && err == WG_OK && !cancelled && !c->closing; i++)
-        err = encode_segment(c, &view->layout.placed[i]);
+    for (size_t i = 0; i < view->layout.count && !cancelled && !c->closing; i++) {
+        wg_err of_segment = encode_segment(c, &view->layout.placed[i]);
+        if (err == WG_OK) err = of_segment;
+    }
     if (err != WG_OK)
         log_line(&c->host->log, WG_LOG_WARNING, "%s: rows are not coded: %s", c->folder,
                  wg_message());

@@ -52,6 +52,7 @@ struct segment {
     uint64_t end_row;   /* of a packed one */
     atomic_uint_least64_t strings_size; /* written so far, and read to check ids */
     struct code_cell codes; /* of its rows */
+    atomic_bool uncoded;    /* there was no memory for codes; it is not tried again */
 };
 
 struct segment_params {
