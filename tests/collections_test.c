@@ -256,7 +256,7 @@ static atomic_bool ended;
 /* Opens the alias again and again: it is always one of the two, whole. */
 static void *open_alias(void *arg)
 {
-    size_t *seen = arg;
+    atomic_size_t *seen = arg;
     while (!ended) {
         wg_collection *c = NULL;
         must_ok(wg_collection_open(store, "live", &c));
@@ -273,7 +273,7 @@ static void an_alias_is_switched_at_once(void **state)
     (void)state;
     static const char *const sides[] = { "blue", "green" };
     pthread_t thread;
-    size_t seen[2] = { 0 };
+    atomic_size_t seen[2] = { 0 };
     ended = false;
     for (size_t i = 0; i < 2; i++) {
         wg_collection *c = NULL;
@@ -284,7 +284,9 @@ static void an_alias_is_switched_at_once(void **state)
     }
     assert_ok(wg_alias_set(store, "live", "blue"));
     assert_int_equal(pthread_create(&thread, NULL, open_alias, seen), 0);
-    for (size_t i = 0; i < 100; i++) assert_ok(wg_alias_set(store, "live", sides[i % 2]));
+    /* until the thread, which may have to wait for its processor, has seen both */
+    for (size_t i = 0; i < 100 || (i < 100000 && (seen[0] == 0 || seen[1] == 0)); i++)
+        assert_ok(wg_alias_set(store, "live", sides[i % 2]));
     ended = true;
     pthread_join(thread, NULL);
     assert_true(seen[0] > 0 && seen[1] > 0);
