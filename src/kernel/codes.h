@@ -2,8 +2,9 @@
 /* What the tiers share of sift_codes. A tier's file first says what a register is (the type vec of
  * VEC_LANES sums; vec_load, vec_set1, and vec_dot, which adds to each sum the products of four
  * codes of a row, plus 128, with four of a query), how sums become the bits of those that are kept
- * (keep_bits), and that a group is GROUP_MAX queries, a divisor of CODE_QUERIES, by GROUP_VECS
- * registers of rows. It then includes this, and lists its groups in by_count.
+ * (keep_bits), and that a group is up to so many queries, a divisor of CODE_QUERIES (GROUPS, one of
+ * UP_TO_3 to UP_TO_12), by GROUP_VECS registers of rows. It then includes this, and names its
+ * kernel by DEFINE_SIFT_CODES.
  *
  * Two things it may say otherwise, as macros: vec_dot_of, where a query's codes need not fill a
  * register; vec_start, where vec_load takes the 128 away, and sums start at 0. */
@@ -13,7 +14,11 @@
 #include <math.h>
 #include <string.h>
 
-enum { GROUP_ROWS = GROUP_VECS * VEC_LANES, STEP_SIZE = PANEL_ROWS * CODE_STEP };
+enum {
+    GROUP_MAX = GROUPS(COUNT_ONE), /* queries */
+    GROUP_ROWS = GROUP_VECS * VEC_LANES,
+    STEP_SIZE = PANEL_ROWS * CODE_STEP
+};
 
 /* Some queries, from one of CODE_QUERIES on, against GROUP_ROWS rows of a panel from row on. */
 struct group {
@@ -78,10 +83,14 @@ INLINE void sift_group(const struct group *g, size_t query_count)
     {                                                     \
         sift_group(g, count);                             \
     }
+GROUPS(DEFINE_GROUP)
 
 /* by_count[n] sifts for n queries. */
+#define GROUP_ENTRY(count) [count] = sift_group_##count,
+static group_sift *const by_count[GROUP_MAX + 1] = { GROUPS(GROUP_ENTRY) };
+
 INLINE void sift_all(const struct code_queries *queries, const struct code_panel *panel,
-                     uint32_t *kept, group_sift *const *by_count)
+                     uint32_t *kept)
 {
     size_t block_size = code_step_count(panel->dim) * CODE_QUERIES * CODE_STEP;
     memset(kept, 0, queries->count * sizeof *kept);
@@ -98,3 +107,10 @@ INLINE void sift_all(const struct code_queries *queries, const struct code_panel
             by_count[left < GROUP_MAX ? left : GROUP_MAX](&g);
     }
 }
+
+#define DEFINE_SIFT_CODES(tier)                                                                \
+    void sift_codes_##tier(const struct code_queries *queries, const struct code_panel *panel, \
+                           uint32_t *kept)                                                     \
+    {                                                                                          \
+        sift_all(queries, panel, kept);                                                        \
+    }

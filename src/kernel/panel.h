@@ -1,13 +1,18 @@
 #pragma once
-/* What the tiers share of pack and dot_panel. A tier's file first says what a register is (the
- * type vec of VEC_LANES lanes; vec_zero, vec_load, vec_load_first (count elements, zeros behind),
- * vec_store, vec_set1, vec_fma) and that a group is GROUP_MAX queries, 12 or fewer, by GROUP_VECS
- * registers of rows. It then includes this, says how a square of rows is read as columns
- * (load_turned), and lists its groups in by_count. */
+/* What the tiers share of pack and dot_panel. A tier's file first says what a register is (the type
+ * vec of VEC_LANES lanes; vec_zero, vec_load, vec_load_first (count elements, zeros behind),
+ * vec_store, vec_set1, vec_fma) and that a group is up to so many queries (GROUPS, one of UP_TO_3
+ * to UP_TO_12) by GROUP_VECS registers of rows. It then includes this, says how a square of rows is
+ * read as columns (load_turned), and names its kernels by DEFINE_PANEL. */
 #include "kernel/kernel.h"
 #include "kernel/unroll.h"
 
-enum { GROUP_ROWS = GROUP_VECS * VEC_LANES, PANEL_VECS = PANEL_ROWS / VEC_LANES, LINE_SIZE = 64 };
+enum {
+    GROUP_MAX = GROUPS(COUNT_ONE), /* queries */
+    GROUP_ROWS = GROUP_VECS * VEC_LANES,
+    PANEL_VECS = PANEL_ROWS / VEC_LANES,
+    LINE_SIZE = 64
+};
 
 /* Some queries against GROUP_ROWS rows of a panel; panel and scores begin at the first of them. */
 struct group {
@@ -44,14 +49,25 @@ INLINE void score_group(const struct group *g, size_t query_count)
     EACH(v, GROUP_VECS) vec_store(g->scores + q * g->stride + v * VEC_LANES, sums[q][v]);
 }
 
+#define DEFINE_GROUP(count)                                \
+    static void score_group_##count(const struct group *g) \
+    {                                                      \
+        score_group(g, count);                             \
+    }
+GROUPS(DEFINE_GROUP)
+
+/* by_count[n] scores a group of n. */
+#define GROUP_ENTRY(count) [count] = score_group_##count,
+static group_score *const by_count[GROUP_MAX + 1] = { GROUPS(GROUP_ENTRY) };
+
 static size_t group_count(size_t query_count)
 {
     return (query_count + GROUP_MAX - 1) / GROUP_MAX;
 }
 
-/* by_count[n] scores a group of n. The queries are spread evenly, so that no group is so small that
+/* The queries are spread evenly, so that no group is so small that
  * it waits for its own sums: 100 are ten groups of ten, not eight of twelve and one of four. */
-INLINE void score_groups(struct group *g, size_t query_count, group_score *const *by_count)
+INLINE void score_groups(struct group *g, size_t query_count)
 {
     struct group here = *g;
     size_t left = query_count;
@@ -77,25 +93,18 @@ static size_t fetch_step(size_t query_count)
     return step < LINE_SIZE ? step : LINE_SIZE;
 }
 
-INLINE void score_panel(struct group *g, const struct panel *panel, size_t query_count,
-                        group_score *const *by_count)
+INLINE void score_panel(struct group *g, const struct panel *panel, size_t query_count)
 {
     g->panel = panel->values;
     g->dim = panel->dim;
     g->next = (const char *)(panel->next ? panel->next : panel->values);
     g->fetch_step = panel->next ? fetch_step(query_count) : 0;
     for (size_t r = 0; r < PANEL_ROWS; r += GROUP_ROWS) {
-        score_groups(g, query_count, by_count);
+        score_groups(g, query_count);
         g->panel += GROUP_ROWS;
         g->scores += GROUP_ROWS;
     }
 }
-
-#define DEFINE_GROUP(count)                                \
-    static void score_group_##count(const struct group *g) \
-    {                                                      \
-        score_group(g, count);                             \
-    }
 
 struct packing {
     const float *rows;
@@ -161,5 +170,5 @@ INLINE void pack_panel(const struct packing *p, float *norms)
                           float *scores, size_t stride)                                           \
     {                                                                                             \
         struct group g = { .queries = queries, .scores = scores, .stride = stride };              \
-        score_panel(&g, panel, query_count, by_count);                                            \
+        score_panel(&g, panel, query_count);                                                      \
     }

@@ -25,7 +25,7 @@ void processor_name(char *name, size_t room);
 /* That the processor has it and the operating system saves its registers. */
 bool processor_has_avx2(void); /* and fma */
 bool processor_has_avx512(void); /* f, dq, bw and vl */
-bool processor_has_vnni(void);   /* those, and vnni */
+bool processor_has_vnni(void); /* those, and vnni */
 bool processor_has_neon(void); /* of 64-bit ARM */
 bool processor_has_neondot(void); /* and dot products of bytes */
 bool processor_has_neoni8mm(void); /* those, also of unsigned with signed ones */

@@ -8,7 +8,8 @@
 
 /* 12 sums, 4 registers of rows and 3 of queries leave room for products, which gcc 12 computes
  * ahead; with four or six queries it keeps sums in memory. */
-enum { VEC_LANES = 4, GROUP_MAX = 3, GROUP_VECS = 4 };
+enum { VEC_LANES = 4, GROUP_VECS = 4 };
+#define GROUPS UP_TO_3
 
 typedef int32x4_t vec;
 #define vec_set1         vdupq_n_s32
@@ -25,22 +26,7 @@ static inline vec vec_dot(vec sums, vec rows, vec query)
 
 #include "kernel/codes.h"
 
-DEFINE_GROUP(1)
-DEFINE_GROUP(2)
-DEFINE_GROUP(3)
-
-static group_sift *const by_count[GROUP_MAX + 1] = {
-    NULL,
-    sift_group_1,
-    sift_group_2,
-    sift_group_3,
-};
-
-void sift_codes_neon(const struct code_queries *queries, const struct code_panel *panel,
-                     uint32_t *kept)
-{
-    sift_all(queries, panel, kept, by_count);
-}
+DEFINE_SIFT_CODES(neon)
 
 enum { SIXTEEN = 16, QUARTERS = 4 };
 

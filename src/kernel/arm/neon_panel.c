@@ -5,7 +5,8 @@
 /* 20 sums, 4 registers of rows and an element of each query fit the 32 registers: half of a panel's
  * rows are scored by all queries, then the other half. With six queries gcc 12 keeps two sums in
  * memory. */
-enum { VEC_LANES = 4, GROUP_MAX = 5, GROUP_VECS = 4 };
+enum { VEC_LANES = 4, GROUP_VECS = 4 };
+#define GROUPS UP_TO_5
 
 #define vec_load vld1q_f32
 
@@ -21,15 +22,5 @@ INLINE void load_turned(const float *rows, size_t dim, vec *columns)
     columns[0] = vzip1q_f32(low_02, low_13), columns[1] = vzip2q_f32(low_02, low_13);
     columns[2] = vzip1q_f32(high_02, high_13), columns[3] = vzip2q_f32(high_02, high_13);
 }
-
-DEFINE_GROUP(1)
-DEFINE_GROUP(2)
-DEFINE_GROUP(3)
-DEFINE_GROUP(4)
-DEFINE_GROUP(5)
-
-static group_score *const by_count[GROUP_MAX + 1] = {
-    NULL, score_group_1, score_group_2, score_group_3, score_group_4, score_group_5,
-};
 
 DEFINE_PANEL(neon)

@@ -10,8 +10,4 @@
 
 #include "kernel/arm/lanes.h"
 
-void sift_codes_neoni8mm(const struct code_queries *queries, const struct code_panel *panel,
-                         uint32_t *kept)
-{
-    sift_all(queries, panel, kept, by_count);
-}
+DEFINE_SIFT_CODES(neoni8mm)

@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* 8 sums, 2 registers of rows, a query's codes and their products fit the 16 registers. */
-enum { VEC_LANES = 8, GROUP_MAX = 4, GROUP_VECS = 2 };
+enum { VEC_LANES = 8, GROUP_VECS = 2 };
+#define GROUPS UP_TO_4
 
 typedef __m256i vec;
 #define vec_set1 _mm256_set1_epi32
@@ -32,19 +33,7 @@ static inline uint32_t keep_bits(vec sums, float scale, const float *offsets, fl
 
 #include "kernel/codes.h"
 
-DEFINE_GROUP(1)
-DEFINE_GROUP(2)
-DEFINE_GROUP(3)
-DEFINE_GROUP(4)
-
-static group_sift *const by_count[GROUP_MAX + 1] = { NULL, sift_group_1, sift_group_2, sift_group_3,
-                                                     sift_group_4 };
-
-void sift_codes_avx2(const struct code_queries *queries, const struct code_panel *panel,
-                     uint32_t *kept)
-{
-    sift_all(queries, panel, kept, by_count);
-}
+DEFINE_SIFT_CODES(avx2)
 
 /* A row's three sums; lanes 0 to 7 and 8 to 15. */
 struct lanes {

@@ -5,7 +5,8 @@
 
 /* 12 sums, 2 registers of rows and a query's element fit the 16 registers: half of a panel's rows
  * are scored by all queries, then the other half. */
-enum { VEC_LANES = 8, GROUP_MAX = 6, GROUP_VECS = 2 };
+enum { VEC_LANES = 8, GROUP_VECS = 2 };
+#define GROUPS UP_TO_6
 
 typedef __m256 vec;
 #define vec_zero  _mm256_setzero_ps
@@ -48,16 +49,5 @@ INLINE void load_turned(const float *rows, size_t dim, vec *columns)
         turn_halves(x);
     }
 }
-
-DEFINE_GROUP(1)
-DEFINE_GROUP(2)
-DEFINE_GROUP(3)
-DEFINE_GROUP(4)
-DEFINE_GROUP(5)
-DEFINE_GROUP(6)
-
-static group_score *const by_count[GROUP_MAX + 1] = {
-    NULL, score_group_1, score_group_2, score_group_3, score_group_4, score_group_5, score_group_6,
-};
 
 DEFINE_PANEL(avx2)

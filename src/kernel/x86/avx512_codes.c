@@ -5,7 +5,8 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { VEC_LANES = 16, GROUP_MAX = 12, GROUP_VECS = 2 };
+enum { VEC_LANES = 16, GROUP_VECS = 2 };
+#define GROUPS UP_TO_12
 
 typedef __m512i vec;
 #define vec_load _mm512_loadu_si512
@@ -21,30 +22,7 @@ static inline vec vec_dot(vec sums, vec rows, vec query)
 
 #include "kernel/codes.h"
 
-DEFINE_GROUP(1)
-DEFINE_GROUP(2)
-DEFINE_GROUP(3)
-DEFINE_GROUP(4)
-DEFINE_GROUP(5)
-DEFINE_GROUP(6)
-DEFINE_GROUP(7)
-DEFINE_GROUP(8)
-DEFINE_GROUP(9)
-DEFINE_GROUP(10)
-DEFINE_GROUP(11)
-DEFINE_GROUP(12)
-
-static group_sift *const by_count[GROUP_MAX + 1] = {
-    NULL,          sift_group_1,  sift_group_2,  sift_group_3, sift_group_4,
-    sift_group_5,  sift_group_6,  sift_group_7,  sift_group_8, sift_group_9,
-    sift_group_10, sift_group_11, sift_group_12,
-};
-
-void sift_codes_avx512(const struct code_queries *queries, const struct code_panel *panel,
-                       uint32_t *kept)
-{
-    sift_all(queries, panel, kept, by_count);
-}
+DEFINE_SIFT_CODES(avx512)
 
 /* A row's three sums. */
 struct lanes {

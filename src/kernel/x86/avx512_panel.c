@@ -5,7 +5,8 @@
 
 /* 24 sums, 2 registers of rows and a query's element fit the 32 registers. On Zen 5 a panel in the
  * first or second cache is scored as fast as multiply-adds go, by 100 queries and by few. */
-enum { VEC_LANES = 16, GROUP_MAX = 12, GROUP_VECS = 2 };
+enum { VEC_LANES = 16, GROUP_VECS = 2 };
+#define GROUPS UP_TO_12
 
 typedef __m512 vec;
 #define vec_zero  _mm512_setzero_ps
@@ -57,24 +58,5 @@ INLINE void load_turned(const float *rows, size_t dim, vec *columns)
         turn_quarters(x + 4);
     }
 }
-
-DEFINE_GROUP(1)
-DEFINE_GROUP(2)
-DEFINE_GROUP(3)
-DEFINE_GROUP(4)
-DEFINE_GROUP(5)
-DEFINE_GROUP(6)
-DEFINE_GROUP(7)
-DEFINE_GROUP(8)
-DEFINE_GROUP(9)
-DEFINE_GROUP(10)
-DEFINE_GROUP(11)
-DEFINE_GROUP(12)
-
-static group_score *const by_count[GROUP_MAX + 1] = {
-    NULL,           score_group_1,  score_group_2,  score_group_3, score_group_4,
-    score_group_5,  score_group_6,  score_group_7,  score_group_8, score_group_9,
-    score_group_10, score_group_11, score_group_12,
-};
 
 DEFINE_PANEL(avx512)
