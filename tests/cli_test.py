@@ -252,6 +252,17 @@ class Searching(CommandLine):
         self.ok('create', 'empty', '--dim', 2)
         self.assertEqual(self.json('search', 'empty', '--vector', '1,2')['hits'], [])
 
+    def test_a_threshold(self):
+        self.ok('create', 'line', '--dim', 1, '--metric', 'euclidean')
+        data = jsonl({'id': i, 'vector': [i]} for i in range(10))
+        self.ok('import', 'line', self.file('line.jsonl', data))
+        for threshold, count in (('2', 3), ('1.99', 2), ('0', 1), ('-1', 0), ('inf', 10)):
+            found = self.json('search', 'line', '--vector', 0, '-k', 99, f'--threshold={threshold}')
+            self.assertEqual([hit['id'] for hit in found['hits']], list(range(count)), threshold)
+        self.assertIn('threshold', self.ok('search', 'line', '--vector', 0, '--threshold=-1'))
+        for bad in ('x', '', 'nan', '1x'):
+            self.fails(USAGE, 'threshold', 'search', 'line', '--vector', 0, '--threshold=' + bad)
+
     def test_wrong_queries(self):
         self.fill(dim=4)
         self.fails(USAGE, '4', 'search', 'docs', '--vector', '1,2,3')

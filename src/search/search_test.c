@@ -121,6 +121,30 @@ static wg_err run(struct fixture *f, size_t source, struct residency *residency,
     return WG_OK;
 }
 
+/* A device need not know of limits: what it found beyond is cut off. */
+static void hits_end_at_the_limit(void **state)
+{
+    struct fixture *f = *state;
+    struct search_answer answer;
+    assert_int_equal(residency_cover(f->residency, &f->sources[0]), WG_OK);
+    assert_int_equal(run(f, 0, f->residency, METRIC_L2, &answer), WG_OK);
+    assert_ptr_not_equal(answer.slot, device_set_cpu(f->set));
+    struct search_request request = {
+        .source = &f->sources[0],
+        .residency = f->residency,
+        .metric = METRIC_L2,
+        .queries = f->queries,
+        .query_count = QUERIES,
+        .k = K,
+        .limited = true,
+        .limit = f->scores[K / 2], /* of the first query */
+    };
+    assert_int_equal(search_run(f->search, &request, &answer), WG_OK);
+    assert_int_equal(answer.rows[K / 2], f->rows[K / 2]);
+    for (size_t i = 0; i < QUERIES * K; i++)
+        assert_int_equal(answer.rows[i], f->scores[i] <= request.limit ? f->rows[i] : WG_NO_ROW);
+}
+
 /* What the CPU alone says, for every metric. */
 static void assert_equal_to_cpu(struct fixture *f, size_t source, struct search_answer *answer)
 {
@@ -321,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(nothing_covered_is_the_cpu),
         TEST(a_covered_prefix_and_a_tail_merge),
+        TEST(hits_end_at_the_limit),
         TEST(a_failure_at_every_operation_changes_no_answer),
         TEST(a_copy_is_made_anew_after_a_loss),
         TEST(a_full_device_keeps_what_it_covers),
