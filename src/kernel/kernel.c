@@ -115,8 +115,8 @@ static void dot_panel_c(const float *queries, size_t query_count, const struct p
 static int32_t code_of(const struct coder *coder, float t)
 {
     float code = t * coder->inverse;
-    if (code > CODE_MAX) return CODE_MAX;
-    if (code < -CODE_MAX) return -CODE_MAX;
+    if (code > (float)CODE_MAX) return CODE_MAX;
+    if (code < (float)-CODE_MAX) return -CODE_MAX;
     return (int32_t)nearbyintf(code);
 }
 
