@@ -345,7 +345,7 @@ static void choose_centre(struct trial *t)
         case 0: t->centre[i] = 0; break;
         case 1: t->centre[i] = t->rows[row * t->dim + i]; break;
         case 2: t->centre[i] = far * prng_unit(&prng); break;
-        default: t->centre[i] = (float)(sum / PANEL_ROWS); break;
+        default: t->centre[i] = (float)(sum / (double)PANEL_ROWS); break;
         }
     }
 }
@@ -357,7 +357,7 @@ static void choose_scale(struct trial *t)
     double largest = 0, factor = factors[test_below(&prng, 8)];
     for (size_t i = 0; i < PANEL_ROWS * t->dim; i++)
         largest = fmax(largest, fabs((double)t->rows[i] - (double)t->centre[i % t->dim]));
-    t->scale = (float)fmax(largest / CODE_MAX * factor, 0x1p-60);
+    t->scale = (float)fmax(largest / (double)CODE_MAX * factor, 0x1p-60);
 }
 
 /* Queries near a row, at a row or at the centre; along what a row's code lost of it: there the
@@ -477,7 +477,7 @@ static void make_tight_norm(struct trial *t)
     for (size_t i = 0; i < t->dim; i++) {
         float s = sign(), code = (float)test_below(&prng, 100) - 50;
         t->queries[i] = i == 0 ? (float)t->code_max : code + 0.49f * s;
-        for (size_t r = 0; r < PANEL_ROWS; r++) t->rows[r * t->dim + i] = CODE_MAX * s;
+        for (size_t r = 0; r < PANEL_ROWS; r++) t->rows[r * t->dim + i] = (float)CODE_MAX * s;
     }
 }
 
@@ -485,7 +485,7 @@ static void make_tight_norm(struct trial *t)
 static void make_tight_chain(struct trial *t)
 {
     float a = 1 + fabsf(prng_unit(&prng)), b = t->metric == METRIC_L2 ? -3 : 1 + prng_unit(&prng);
-    t->scale = a / CODE_MAX;
+    t->scale = a / (float)CODE_MAX;
     for (size_t i = 0; i < t->dim; i++) t->queries[i] = b * a;
     for (size_t i = 0; i < PANEL_ROWS * t->dim; i++) t->rows[i] = a;
 }
@@ -539,7 +539,7 @@ static void nearly_all_that_are_far_are_excluded(void **state)
     for (size_t dim = 16; dim != 0 && dim < DIM_MAX; dim = next_dim(dim))
         for (int metric = METRIC_DOT; metric <= METRIC_L2; metric++) {
             t->metric = (enum metric)metric, t->dim = dim, t->query_count = QUERIES_MAX;
-            t->code_max = CODE_MAX, t->scale = 1.0f / CODE_MAX, t->careless = false;
+            t->code_max = CODE_MAX, t->scale = 1.0f / (float)CODE_MAX, t->careless = false;
             memset(t->centre, 0, dim * sizeof *t->centre);
             for (size_t i = 0; i < PANEL_ROWS * dim; i++) t->rows[i] = prng_unit(&prng);
             for (size_t i = 0; i < QUERIES_MAX * dim; i++) t->queries[i] = prng_unit(&prng);

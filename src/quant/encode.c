@@ -89,7 +89,7 @@ static wg_err choose_scale(const struct encode_params *p, size_t sample_count, s
         for (size_t i = 0; i < p->dim; i++)
             largest[s] = fmaxf(largest[s], fabsf(row[i] - codes->centre[i]));
     }
-    codes->scale = (float)fmax(cut_of(largest, sample_count) / CODE_MAX, scale_min);
+    codes->scale = (float)fmax(cut_of(largest, sample_count) / (double)CODE_MAX, scale_min);
 out:
     mem_free(&largest);
     return err;

@@ -295,7 +295,7 @@ static void the_centre_is_the_mean(void **state)
     assert_true(fabs(f->codes->centre_norm - sqrt(squares)) <= 1e-12 * f->codes->centre_norm);
     cover(f, 3000);
     for (size_t p = 0; p < 3000 / PANEL_ROWS; p++) /* 1e-3 from the centre at most */
-        assert_true(f->codes->errors[p] < 1e-3f / CODE_MAX * 3);
+        assert_true(f->codes->errors[p] < 1e-3f / (float)CODE_MAX * 3);
 }
 
 /* --- data that no scale suits --- */
@@ -331,7 +331,7 @@ static void one_huge_row_is_cut(void **state)
     data_fill(&prng, DATA_UNIT, 1000, 4, f->rows);
     for (size_t i = 0; i < 4; i++) f->rows[500 * 4 + i] = 1000;
     create(f);
-    assert_true(f->codes->scale < 3.0f / CODE_MAX);
+    assert_true(f->codes->scale < 3.0f / (float)CODE_MAX);
     for (size_t i = 0; i < 4; i++)
         assert_true(fabsf(f->codes->centre[i]) < 0.5f); /* the mean is 1 */
     check_all(f);

@@ -63,7 +63,7 @@ static void set_field(unsigned table, struct bytes key, size_t offset, const voi
 
 #define SET_FIELD(table, key, type, field, value)                                  \
     do {                                                                           \
-        typeof(((struct type *)NULL)->field) set = (value);                        \
+        __typeof__(((struct type *)NULL)->field) set = (value);                    \
         set_field((table), (key), offsetof(struct type, field), &set, sizeof set); \
     } while (0)
 
