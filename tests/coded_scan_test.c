@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "base/topk.h"
 #include "device/set.h"
-#include "os/machine.h"
+#include "device/tier.h"
 #include "os/thread.h"
 #include "quant/encode.h"
 #include "support/check.h"
@@ -711,16 +711,6 @@ static void an_allocation_that_fails_spoils_nothing(void **state)
 
 /* --- the whole --- */
 
-static bool machine_has(enum cpu_tier tier)
-{
-    switch (tier) {
-    case CPU_AVX2: return processor_has_avx2();
-    case CPU_AVX512: return processor_has_avx512();
-    case CPU_VNNI: return processor_has_vnni();
-    default: return true;
-    }
-}
-
 static size_t in_use;
 
 static int create_engines(void **state)
@@ -731,7 +721,7 @@ static int create_engines(void **state)
     prng.state = test_seed();
     for (int tier = CPU_C; tier < CPU_TIER_COUNT; tier++)
         for (size_t threads = 1; threads <= MANY_THREADS; threads += MANY_THREADS - 1) {
-            if (!machine_has((enum cpu_tier)tier)) continue;
+            if (!tier_is_here((enum cpu_tier)tier)) continue;
             engines[engine_count].tier = (enum cpu_tier)tier;
             engines[engine_count].thread_count = threads;
             engine_create(&engines[engine_count++]);

@@ -2,6 +2,7 @@
 
 #include "api/params.h"
 #include "base/mem.h"
+#include "device/tier.h"
 #include "os/machine.h"
 
 #include <stdlib.h>
@@ -23,37 +24,15 @@ void wg_context_params_init_sized(wg_context_params *params, size_t size)
     params_fill(params, size, &defaults, sizeof defaults);
 }
 
-static bool processor_has(enum cpu_tier tier)
-{
-    switch (tier) {
-    case CPU_C: return true;
-    case CPU_AVX2: return processor_has_avx2();
-    case CPU_AVX512: return processor_has_avx512();
-    case CPU_VNNI: return processor_has_vnni();
-    case CPU_NEON: return processor_has_neon();
-    case CPU_NEONDOT: return processor_has_neondot();
-    case CPU_NEONI8MM: return processor_has_neoni8mm();
-    case CPU_TIER_COUNT: break;
-    }
-    return false;
-}
-
-static enum cpu_tier best_tier(void)
-{
-    enum cpu_tier best = CPU_TIER_COUNT - 1;
-    while (!processor_has(best)) best--;
-    return best;
-}
-
 static wg_err choose_tier(const char *name, enum cpu_tier *out)
 {
-    enum cpu_tier best = best_tier();
+    enum cpu_tier best = tier_best();
     *out = best;
     if (!name) return WG_OK;
     for (int tier = CPU_C; tier < CPU_TIER_COUNT; tier++) {
         if (strcmp(name, cpu_tier_name((enum cpu_tier)tier)) != 0) continue;
         *out = (enum cpu_tier)tier;
-        if (processor_has(*out)) return WG_OK;
+        if (tier_is_here(*out)) return WG_OK;
         return wg_fail(WG_ECONFIG, "this processor lacks the tier \"%s\"; its best is \"%s\"", name,
                        cpu_tier_name(best));
     }

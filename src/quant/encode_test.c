@@ -3,7 +3,7 @@
 #include "quant/encode.h"
 
 #include "base/mem.h"
-#include "os/machine.h"
+#include "device/tier.h"
 #include "support/check.h"
 #include "support/data.h"
 
@@ -362,12 +362,8 @@ static void the_largest_components_overflow_nothing(void **state)
 static void every_tier_makes_the_same_codes(void **state)
 {
     struct fixture *f = *state;
-    enum cpu_tier last = !processor_has_avx2()     ? CPU_C
-                         : !processor_has_avx512() ? CPU_AVX2
-                         : !processor_has_vnni()   ? CPU_AVX512
-                                                   : CPU_VNNI;
-    for (int tier = CPU_C; tier <= (int)last; tier++)
-        for (size_t i = 0; i < 2 * DATA_KIND_COUNT; i++) {
+    for (int tier = CPU_C; tier < CPU_TIER_COUNT; tier++)
+        for (size_t i = 0; i < 2 * DATA_KIND_COUNT && tier_is_here((enum cpu_tier)tier); i++) {
             struct kernels kernels;
             kernels_init(&kernels, (enum cpu_tier)tier);
             choose(f, i % 2 ? METRIC_L2 : METRIC_DOT, 200, 1 + test_below(&prng, 24));
