@@ -4,94 +4,28 @@
 #include "device/code_bound.h"
 #include "kernel/fpenv.h"
 #include "os/machine.h"
+#include "quant/sample.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-/* A row whose largest component is above those of 995 in 1,000 is cut there: all others are coded
- * the finer for it, and its own error says what it lost. */
-enum { SAMPLE_MAX = 1024, CUT_PER_MILLE = 995, PANELS_PER_TASK = 64 };
+enum { PANELS_PER_TASK = 64 };
 
 static const double scale_min = 0x1p-60;
 
-/* The rows of the sample, evenly spread. */
-static const float *sampled(const struct encode_params *p, size_t i, size_t sample_count)
+static struct sample sample_of(const struct encode_params *p)
 {
-    return p->rows + (uint64_t)i * p->row_count / sample_count * p->dim;
+    return (struct sample){ p->kernels, p->rows, p->row_count, p->dim };
 }
 
-static int compare_floats(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-/* The value that CUT_PER_MILLE of them do not exceed; sorts them. */
-static double cut_of(float *values, size_t count)
-{
-    qsort(values, count, sizeof *values, compare_floats);
-    return (double)values[(count - 1) * CUT_PER_MILLE / 1000];
-}
-
-/* Of the sampled rows whose distance is at most most. */
-static void set_mean(const struct encode_params *p, const float *distances, double most,
-                     size_t sample_count, double *sums, struct codes *codes)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < p->dim; i++) sums[i] = 0;
-    for (size_t s = 0; s < sample_count; s++) {
-        if ((double)distances[s] > most) continue;
-        for (size_t i = 0; i < p->dim; i++) sums[i] += (double)sampled(p, s, sample_count)[i];
-        count++;
-    }
-    for (size_t i = 0; i < p->dim; i++) codes->centre[i] = (float)(sums[i] / (double)count);
-}
-
-static void measure(const struct encode_params *p, const struct codes *codes, size_t sample_count,
-                    float *distances)
-{
-    for (size_t s = 0; s < sample_count; s++)
-        distances[s] = p->kernels->l2(sampled(p, s, sample_count), codes->centre, p->dim);
-}
-
-/* The mean of the rows near the mean of all: one huge row would take it away from all others. */
-static wg_err choose_centre(const struct encode_params *p, size_t sample_count, struct codes *codes)
+static wg_err choose(const struct encode_params *p, struct codes *codes)
 {
     wg_err err = WG_OK;
-    double *sums = NULL, norm = 0;
-    float *distances = NULL, *sorted = NULL;
-    TRY(mem_resize(&sums, p->dim));
-    TRY(mem_resize(&distances, sample_count));
-    TRY(mem_resize(&sorted, sample_count));
-    for (size_t s = 0; s < sample_count; s++) distances[s] = 0;
-    set_mean(p, distances, 0, sample_count, sums, codes);
-    measure(p, codes, sample_count, distances);
-    memcpy(sorted, distances, sample_count * sizeof *sorted);
-    set_mean(p, distances, cut_of(sorted, sample_count), sample_count, sums, codes);
-    for (size_t i = 0; i < p->dim; i++) norm += (double)codes->centre[i] * (double)codes->centre[i];
-    codes->centre_norm = sqrt(norm);
+    struct sample sample = sample_of(p);
+    double reach;
+    TRY(sample_centre(&sample, codes->centre, &codes->centre_norm));
+    TRY(sample_reach(&sample, codes->centre, &reach));
+    codes->scale = (float)fmax(reach / (double)CODE_MAX, scale_min);
 out:
-    mem_free(&sums);
-    mem_free(&distances);
-    mem_free(&sorted);
-    return err;
-}
-
-static wg_err choose_scale(const struct encode_params *p, size_t sample_count, struct codes *codes)
-{
-    wg_err err = WG_OK;
-    float *largest = NULL;
-    TRY(mem_resize(&largest, sample_count));
-    for (size_t s = 0; s < sample_count; s++) {
-        const float *row = sampled(p, s, sample_count);
-        largest[s] = 0;
-        for (size_t i = 0; i < p->dim; i++)
-            largest[s] = fmaxf(largest[s], fabsf(row[i] - codes->centre[i]));
-    }
-    codes->scale = (float)fmax(cut_of(largest, sample_count) / (double)CODE_MAX, scale_min);
-out:
-    mem_free(&largest);
     return err;
 }
 
@@ -110,24 +44,17 @@ out:
     return err;
 }
 
-static size_t sample_size(const struct encode_params *p)
-{
-    return p->row_count < SAMPLE_MAX ? (size_t)p->row_count : SAMPLE_MAX;
-}
-
 wg_err codes_create(const struct encode_params *p, struct codes **out)
 {
     wg_err err = WG_OK;
     struct codes *codes = NULL;
     struct fp_env env = fp_env_enter();
-    size_t sample_count = sample_size(p);
     TRY(mem_resize(&codes, 1));
     *codes = (struct codes){ .metric = p->metric,
                              .dim = p->dim,
                              .capacity = p->capacity / PANEL_ROWS * PANEL_ROWS };
     TRY(make_room(codes));
-    TRY(choose_centre(p, sample_count, codes));
-    TRY(choose_scale(p, sample_count, codes));
+    TRY(choose(p, codes));
     *out = codes;
     codes = NULL; /* moved */
 out:
@@ -208,11 +135,10 @@ struct whole {
 /* The sample is looked at before any panel is. */
 static bool sample_is_allowed(const struct encode_params *p)
 {
-    size_t sample_count = sample_size(p), s = 0;
-    while (s < sample_count &&
-           p->kernels->find_refused(sampled(p, s, sample_count), p->dim) == p->dim)
-        s++;
-    return s == sample_count;
+    struct sample sample = sample_of(p);
+    size_t count = sample_size(&sample), r = 0;
+    while (r < count && p->kernels->find_refused(sample_row(&sample, r), p->dim) == p->dim) r++;
+    return r == count;
 }
 
 static wg_err check_panel(const struct whole *w, uint64_t panel)
