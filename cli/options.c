@@ -25,7 +25,7 @@ static const struct option_spec context_options[] = {
     { "threads", 't', .type = OPTION_COUNT, .value = "N", .target = &common.threads, .min = 1,
       .max = THREADS_MAX, .help = "threads that work on a call (default: one per processor)" },
     { "cpu", 0, .type = OPTION_TEXT, .value = "TIER", .target = &common.cpu,
-      .help = "best kernel tier to use: c, avx2, avx512, avx512vnni, or on ARM\n"
+      .help = "kernel tier to use: c, avx2, avxvnni, avx512, avx512vnni, amx, on ARM\n"
               "neon, neondot, neoni8mm (default: the best)" },
     { "backend", 0, .type = OPTION_TEXT, .value = "NAME", .target = &common.backend,
       .help = "the only backend to use besides the CPU, or cpu (default: any)" },

@@ -42,13 +42,13 @@ static size_t compared;
 static const struct kernels *inner; /* of the engine that scans */
 static atomic_size_t sifted, kept_by_codes, scored_plainly; /* pairs of query and row */
 
-static void count_sift_codes(const struct code_queries *queries, const struct code_panel *panel,
+static void count_sift_codes(const struct code_queries *queries, const struct code_panels *panels,
                              uint32_t *kept)
 {
-    inner->sift_codes(queries, panel, kept);
-    atomic_fetch_add(&sifted, queries->count * PANEL_ROWS);
-    for (size_t q = 0; q < queries->count; q++)
-        atomic_fetch_add(&kept_by_codes, (size_t)__builtin_popcount(kept[q]));
+    inner->sift_codes(queries, panels, kept);
+    atomic_fetch_add(&sifted, queries->count * panels->count * PANEL_ROWS);
+    for (size_t i = 0; i < queries->count * panels->count; i++)
+        atomic_fetch_add(&kept_by_codes, (size_t)__builtin_popcount(kept[i]));
 }
 
 static void count_dot_panel(const float *queries, size_t query_count, const struct panel *panel,

@@ -20,25 +20,27 @@ const char *wg_version(void)
 
 void wg_context_params_init_sized(wg_context_params *params, size_t size)
 {
-    static const wg_context_params defaults = { .fallback_to_cpu = true };
+    static const wg_context_params defaults = { .fallback_to_cpu = true, .amx = true };
     params_fill(params, size, &defaults, sizeof defaults);
 }
 
-static wg_err choose_tier(const char *name, enum cpu_tier *out)
+static wg_err choose_tier(const char *name, bool amx, enum cpu_tier *out)
 {
-    enum cpu_tier best = tier_best();
+    enum cpu_tier best = tier_best(amx);
     *out = best;
     if (!name) return WG_OK;
     for (int tier = CPU_C; tier < CPU_TIER_COUNT; tier++) {
         if (strcmp(name, cpu_tier_name((enum cpu_tier)tier)) != 0) continue;
         *out = (enum cpu_tier)tier;
+        if (*out == CPU_AMX && !amx)
+            return wg_fail(WG_ECONFIG, "the tier \"amx\" is asked for, and not allowed (amx)");
         if (tier_is_here(*out)) return WG_OK;
         return wg_fail(WG_ECONFIG, "this processor lacks the tier \"%s\"; its best is \"%s\"", name,
                        cpu_tier_name(best));
     }
     return wg_fail(WG_ECONFIG,
-                   "there is no tier \"%s\"; there are c, avx2, avx512, avx512vnni, neon, "
-                   "neondot, neoni8mm",
+                   "there is no tier \"%s\"; there are c, avx2, avxvnni, avx512, avx512vnni, amx, "
+                   "neon, neondot, neoni8mm",
                    name);
 }
 
@@ -73,7 +75,7 @@ wg_err context_create(const wg_context_params *given, const struct backend *cons
     TRY(check_threads(params.threads));
     TRY(mem_resize(&context, 1));
     *context = (wg_context){ .log = { params.log, params.log_user } };
-    TRY(choose_tier(params.cpu, &context->tier));
+    TRY(choose_tier(params.cpu, params.amx, &context->tier));
     kernels_init(&context->kernels, context->tier);
     TRY(pool_create(params.threads ? params.threads : processor_count(), &context->pool));
     TRY(background_create(&context->background));

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIM_MAX = 65536, QUERIES_MAX = 14, QUERY_ROOM = 2 * CODE_QUERIES, TIGHT_TRIALS = 32 };
+enum { DIM_MAX = 65536, QUERIES_MAX = 14, QUERY_ROOM = QUERIES_MAX, TIGHT_TRIALS = 32 };
 
 static struct kernels c;
 static struct prng prng;
@@ -113,12 +113,10 @@ static void encode_query(struct trial *t, size_t q)
 
 static void pack_query(struct trial *t, size_t q)
 {
-    size_t steps = code_step_count(t->dim);
-    int8_t *block = t->packed + q / CODE_QUERIES * steps * CODE_QUERIES * CODE_STEP;
     int32_t sum = 0;
-    for (size_t i = 0; i < steps * CODE_STEP; i++) {
+    for (size_t i = 0; i < code_step_count(t->dim) * CODE_STEP; i++) {
         int8_t code = i < t->dim ? t->plain[q * t->dim + i] : 0;
-        block[(i / CODE_STEP * CODE_QUERIES + q % CODE_QUERIES) * CODE_STEP + i % CODE_STEP] = code;
+        t->packed[code_layout_at(&c.code_layout, t->dim, q, i)] = code;
         sum += code;
     }
     t->each[q] = t->metric == METRIC_L2 ? code_bound_query_l2(&t->norms[q], t->scale)
@@ -194,7 +192,7 @@ static void check_sifted(struct trial *t, const char *what)
 {
     uint32_t kept[QUERIES_MAX];
     float kths[QUERIES_MAX];
-    struct code_panel panel = { t->codes, t->offsets, t->error, t->norm, t->dim };
+    struct code_panels panel = { t->codes, t->offsets, &t->error, &t->norm, t->dim, 1 };
     for (size_t q = 0; q < t->query_count; q++) {
         kths[q] = t->values[q][test_below(&prng, PANEL_ROWS)];
         t->each[q].limit = limit_of(t, q, kths[q]);

@@ -4,5 +4,7 @@
 
 #include <stdbool.h>
 
+/* Of CPU_AMX: asks the operating system for it (os/machine.h, amx_allowed). */
 bool tier_is_here(enum cpu_tier tier);
-enum cpu_tier tier_best(void);
+/* amx: whether CPU_AMX may be asked for. */
+enum cpu_tier tier_best(bool amx);

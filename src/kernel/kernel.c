@@ -142,46 +142,48 @@ static void encode_c(const struct coder *coder, const float *rows, uint8_t *code
     }
 }
 
-static int32_t code_dot(const struct code_queries *queries, size_t q,
-                        const struct code_panel *panel, size_t r)
+static const struct code_layout code_layout_c = { 1, CODE_STEP };
+
+static int32_t code_dot(const struct code_queries *queries, size_t q, const uint8_t *codes,
+                        size_t dim, size_t r)
 {
-    size_t steps = code_step_count(panel->dim);
     uint32_t sum = (uint32_t)queries->each[q].start; /* may pass 2^31 on its way */
-    for (size_t i = 0; i < steps; i++)
-        for (size_t j = 0; j < CODE_STEP; j++)
-            sum += (uint32_t)(queries->codes[((q / CODE_QUERIES * steps + i) * CODE_QUERIES +
-                                              q % CODE_QUERIES) *
-                                                 CODE_STEP +
-                                             j] *
-                              panel->codes[(i * PANEL_ROWS + r) * CODE_STEP + j]);
+    for (size_t i = 0; i < code_step_count(dim) * CODE_STEP; i++)
+        sum += (uint32_t)(queries->codes[code_layout_at(&code_layout_c, dim, q, i)] *
+                          codes[(i / CODE_STEP * PANEL_ROWS + r) * CODE_STEP + i % CODE_STEP]);
     return (int32_t)sum;
 }
 
-static void sift_codes_c(const struct code_queries *queries, const struct code_panel *panel,
+static uint32_t sift_codes_of(const struct code_queries *queries, size_t q,
+                              const struct code_panels *panels, size_t p)
+{
+    const struct code_query *query = &queries->each[q];
+    const uint8_t *codes = panels->codes + p * code_panel_size(panels->dim);
+    const float *offsets = panels->offsets + p * PANEL_ROWS;
+    float limit = fmaf(query->error_factor, panels->errors[p],
+                       fmaf(query->norm_factor, panels->norms[p], query->limit));
+    uint32_t kept = 0;
+    for (size_t r = 0; r < PANEL_ROWS; r++) {
+        float dot = (float)code_dot(queries, q, codes, panels->dim, r);
+        if (!(fmaf(query->scale, dot, offsets[r]) > limit)) kept |= UINT32_C(1) << r;
+    }
+    return kept;
+}
+
+static void sift_codes_c(const struct code_queries *queries, const struct code_panels *panels,
                          uint32_t *kept)
 {
-    for (size_t q = 0; q < queries->count; q++) {
-        const struct code_query *query = &queries->each[q];
-        float limit = fmaf(query->error_factor, panel->error,
-                           fmaf(query->norm_factor, panel->norm, query->limit));
-        kept[q] = 0;
-        for (size_t r = 0; r < PANEL_ROWS; r++) {
-            float dot = (float)code_dot(queries, q, panel, r);
-            if (!(fmaf(query->scale, dot, panel->offsets[r]) > limit)) kept[q] |= UINT32_C(1) << r;
-        }
-    }
+    for (size_t p = 0; p < panels->count; p++)
+        for (size_t q = 0; q < queries->count; q++)
+            kept[p * queries->count + q] = sift_codes_of(queries, q, panels, p);
 }
 
 const char *cpu_tier_name(enum cpu_tier tier)
 {
     static const char *const names[CPU_TIER_COUNT] = {
-        [CPU_C] = "c",
-        [CPU_AVX2] = "avx2",
-        [CPU_AVX512] = "avx512",
-        [CPU_VNNI] = "avx512vnni",
-        [CPU_NEON] = "neon",
-        [CPU_NEONDOT] = "neondot",
-        [CPU_NEONI8MM] = "neoni8mm",
+        [CPU_C] = "c",           [CPU_AVX2] = "avx2",       [CPU_AVXVNNI] = "avxvnni",
+        [CPU_AVX512] = "avx512", [CPU_VNNI] = "avx512vnni", [CPU_AMX] = "amx",
+        [CPU_NEON] = "neon",     [CPU_NEONDOT] = "neondot", [CPU_NEONI8MM] = "neoni8mm",
     };
     return names[tier];
 }
@@ -192,7 +194,8 @@ void kernels_init(struct kernels *k, enum cpu_tier tier)
 #define X(type, name) .name = name##_c,
         KERNELS(X)
 #undef X
-            .query_code_max = CODE_MAX,
+            .code_layout = code_layout_c,
+        .query_code_max = CODE_MAX,
     };
 #if defined(__x86_64__)
     kernels_init_x86(k, tier);

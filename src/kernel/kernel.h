@@ -85,20 +85,46 @@ struct code_sums {
 typedef void kernel_encode_f32(const struct coder *coder, const float *rows, uint8_t *codes,
                                struct code_sums *sums);
 
-/* Rows in code, and what stands in a bound for each, and for all of them. */
-struct code_panel {
-    const uint8_t *codes;
-    const float *offsets; /* PANEL_ROWS */
-    float error, norm;
-    size_t dim;
+/* Panels of rows in code that stand behind each other, and what stands in a bound for each row and
+ * for each panel. */
+struct code_panels {
+    const uint8_t *codes; /* count x code_panel_size(dim) */
+    const float *offsets; /* count x PANEL_ROWS */
+    const float *errors, *norms; /* count */
+    size_t dim, count;
 };
 
-/* Queries in code, CODE_QUERIES together; that of component i of query q is
- * codes[((q / CODE_QUERIES * code_step_count(dim) + i / CODE_STEP) * CODE_QUERIES +
- *        q % CODE_QUERIES) * CODE_STEP + i % CODE_STEP], within the table's query_code_max. Queries
- * from count on, to a multiple of CODE_QUERIES, are there, and anything. dim is at most 65,536. */
-enum { CODE_QUERIES = 12 };
+/* How the codes of queries stand for a tier: those of `group` queries together, `step` components
+ * of each side by side. Components from dim on, to a multiple of step, have code 0; queries from
+ * the last on, to a multiple of group, are there, and anything. */
+struct code_layout {
+    size_t group, step;
+};
 
+static inline size_t code_layout_steps(const struct code_layout *layout, size_t dim)
+{
+    return (dim + layout->step - 1) / layout->step;
+}
+
+/* Bytes of so many queries. */
+static inline size_t code_layout_size(const struct code_layout *layout, size_t dim,
+                                      size_t query_count)
+{
+    size_t groups = (query_count + layout->group - 1) / layout->group;
+    return groups * layout->group * code_layout_steps(layout, dim) * layout->step;
+}
+
+/* Where the code of component i of query q stands. */
+static inline size_t code_layout_at(const struct code_layout *layout, size_t dim, size_t q,
+                                    size_t i)
+{
+    size_t steps = code_layout_steps(layout, dim), group = layout->group;
+    return ((q / group * steps + i / layout->step) * group + q % group) * layout->step +
+           i % layout->step;
+}
+
+/* Queries in code, laid out as the table's code_layout says, within its query_code_max. dim is at
+ * most 65,536. */
 struct code_query {
     int32_t start; /* -128 times the sum of its codes */
     float scale, limit, error_factor, norm_factor;
@@ -110,10 +136,10 @@ struct code_queries {
     size_t count;
 };
 
-/* Which rows of a panel may be near each query: bit r of kept[q] is 0 when
- * fma(scale, dot, offsets[r]) > fma(error_factor, error, fma(norm_factor, norm, limit)), where dot
+/* Which rows of each panel p may be near each query q: bit r of kept[p * queries->count + q] is 0
+ * when fma(scale, dot, offset) > fma(error_factor, error, fma(norm_factor, norm, limit)), where dot
  * is the sum of products of codes, exact, then rounded to a float. */
-typedef void kernel_sift_codes(const struct code_queries *queries, const struct code_panel *panel,
+typedef void kernel_sift_codes(const struct code_queries *queries, const struct code_panels *panels,
                                uint32_t *kept);
 
 /* One line per kernel: type, name. The table and the kernel check are made from it. */
@@ -137,23 +163,27 @@ struct kernels {
 #define X(type, name) type *name;
     KERNELS(X)
 #undef X
+    struct code_layout code_layout; /* of sift_codes */
     int8_t query_code_max; /* of sift_codes: CODE_MAX, or what its sums of 16 bits can hold */
 };
 
 /* What the processor has and the operating system saves; a tier needs all that is below it for the
- * same processors: those of x86 come first, then those of ARM. */
+ * same processors, but for CPU_AVXVNNI, which is beside those with 512 bits: those of x86 come
+ * first, then those of ARM. */
 enum cpu_tier {
     CPU_C,
     CPU_AVX2,
+    CPU_AVXVNNI,
     CPU_AVX512,
     CPU_VNNI,
+    CPU_AMX,
     CPU_NEON,
     CPU_NEONDOT,
     CPU_NEONI8MM,
     CPU_TIER_COUNT,
 };
 
-/* "c", "avx2", "avx512", "avx512vnni", "neon", "neondot", "neoni8mm"; static. */
+/* "c", "avx2", "avxvnni", "avx512", "avx512vnni", "amx", "neon", "neondot", "neoni8mm"; static. */
 const char *cpu_tier_name(enum cpu_tier tier);
 
 /* Fills the table from the C tier upwards; the processor has this tier. Same tier, same table. */

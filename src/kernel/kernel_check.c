@@ -6,6 +6,7 @@
  *
  * kernel_check [SEED] */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#include "device/tier.h"
 #include "kernel/fpenv.h"
 #include "kernel/kernel.h"
 #include "waggle/knn.h"
@@ -16,9 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__aarch64__)
-#include <sys/auxv.h>
-#endif
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -351,7 +349,11 @@ static void check_kernel_encode_f32(struct subject *s, kernel_encode_f32 *want,
     compare(s, &expected_sums, &sums, sizeof sums / sizeof(float));
 }
 
-static int8_t query_code_max; /* of the tier */
+/* Of the tier. */
+static int8_t query_code_max;
+static struct code_layout query_layout;
+
+enum { CODE_PANELS_MAX = 3, QUERY_GROUP_SIZE_MAX = 1024 };
 
 static struct code_query random_code_query(const int8_t *codes, size_t dim)
 {
@@ -366,11 +368,20 @@ static struct code_query random_code_query(const int8_t *codes, size_t dim)
     };
 }
 
-static void fill_code_queries(size_t query_count, size_t dim, int8_t *codes,
-                              struct code_query *each)
+/* One query's codes in the layout, zeros behind them. */
+static void lay_out(const struct code_layout *layout, const int8_t *plain, size_t q, size_t dim,
+                    int8_t *codes)
+{
+    size_t padded = code_layout_steps(layout, dim) * layout->step;
+    for (size_t i = 0; i < padded; i++)
+        codes[code_layout_at(layout, dim, q, i)] = i < dim ? plain[i] : 0;
+}
+
+/* As the C tier wants them, and as the tier does. */
+static void fill_code_queries(const struct kernels *c, size_t query_count, size_t dim,
+                              int8_t *expected, int8_t *codes, struct code_query *each)
 {
     static int8_t plain[DIM_MAX + CODE_STEP];
-    size_t steps = code_step_count(dim);
     for (size_t q = 0; q < query_count; q++) {
         int largest = one_in(2) ? query_code_max : 3;
         memset(plain, 0, sizeof plain);
@@ -378,10 +389,8 @@ static void fill_code_queries(size_t query_count, size_t dim, int8_t *codes,
             plain[i] = (int8_t)((int)below(2 * (size_t)largest + 1) - largest);
         if (one_in(4)) memset(plain, one_in(2) ? largest : -largest, dim);
         each[q] = random_code_query(plain, dim);
-        int8_t *block = codes + q / CODE_QUERIES * steps * CODE_QUERIES * CODE_STEP;
-        for (size_t i = 0; i < steps * CODE_STEP; i++)
-            block[(i / CODE_STEP * CODE_QUERIES + q % CODE_QUERIES) * CODE_STEP + i % CODE_STEP] =
-                plain[i];
+        lay_out(&c->code_layout, plain, q, dim, expected);
+        lay_out(&query_layout, plain, q, dim, codes);
     }
 }
 
@@ -394,46 +403,52 @@ static void fill_codes(uint8_t *codes, size_t size)
 }
 
 /* Some row's value is the limit: were its sum another, it would mostly go. */
-static void limit_at_a_row(const struct code_queries *queries, const struct code_panel *panel,
+static void limit_at_a_row(const struct code_queries *queries, const struct code_panels *panels,
                            size_t q, struct code_query *query)
 {
-    size_t steps = code_step_count(panel->dim), r = below(PANEL_ROWS);
+    size_t row = below(panels->count * PANEL_ROWS), r = row % PANEL_ROWS;
+    const uint8_t *codes = panels->codes + row / PANEL_ROWS * code_panel_size(panels->dim);
     int64_t dot = query->start;
-    for (size_t i = 0; i < steps * CODE_STEP; i++) {
-        size_t four = (q / CODE_QUERIES * steps + i / CODE_STEP) * CODE_QUERIES + q % CODE_QUERIES;
-        dot += queries->codes[four * CODE_STEP + i % CODE_STEP] *
-               panel->codes[(i / CODE_STEP * PANEL_ROWS + r) * CODE_STEP + i % CODE_STEP];
-    }
+    for (size_t i = 0; i < panels->dim; i++)
+        dot += queries->codes[code_layout_at(&query_layout, panels->dim, q, i)] *
+               codes[(i / CODE_STEP * PANEL_ROWS + r) * CODE_STEP + i % CODE_STEP];
     query->scale = one_in(2) ? -1 : 1;
     query->error_factor = query->norm_factor = 0;
-    query->limit = fmaf(query->scale, (float)dot, panel->offsets[r]);
+    query->limit = fmaf(query->scale, (float)dot, panels->offsets[row]);
 }
 
 static void check_kernel_sift_codes(struct subject *s, kernel_sift_codes *want,
                                     kernel_sift_codes *got)
 {
     static struct code_query each[PANEL_QUERIES_MAX];
-    static float offsets[PANEL_ROWS];
-    uint32_t expected[PANEL_QUERIES_MAX];
+    static float offsets[CODE_PANELS_MAX * PANEL_ROWS];
+    static int8_t plain[(DIM_MAX + CODE_STEP) * PANEL_QUERIES_MAX];
+    float errors[CODE_PANELS_MAX], norms[CODE_PANELS_MAX];
+    uint32_t expected[CODE_PANELS_MAX * PANEL_QUERIES_MAX];
+    struct kernels c;
+    kernels_init(&c, CPU_C);
     s->query_count = below(PANEL_QUERIES_MAX + 1);
-    s->row_count = PANEL_ROWS;
-    size_t blocks = (s->query_count + CODE_QUERIES - 1) / CODE_QUERIES;
-    size_t block_size = code_step_count(s->dim) * CODE_QUERIES * CODE_STEP;
-    int8_t *queries = guarded_take(&queries_room, blocks * block_size / sizeof(float));
-    uint8_t *codes = guarded_take(&rows_room, code_panel_size(s->dim) / sizeof(float));
-    uint32_t *kept = guarded_take(&out_room, s->query_count);
-    fill_code_queries(s->query_count, s->dim, queries, each);
-    fill_codes(codes, code_panel_size(s->dim));
-    for (size_t r = 0; r < PANEL_ROWS; r++) offsets[r] = one_in(2) ? 0 : random_value();
-    struct code_panel panel = { codes, offsets, random_component(), random_component(), s->dim };
-    struct code_queries all = { queries, each, s->query_count };
+    size_t count = 1 + below(CODE_PANELS_MAX), size = count * code_panel_size(s->dim);
+    s->row_count = count * PANEL_ROWS;
+    int8_t *laid_out =
+        guarded_take(&queries_room,
+                     code_layout_size(&query_layout, s->dim, s->query_count) / sizeof(float));
+    uint8_t *codes = guarded_take(&rows_room, size / sizeof(float));
+    uint32_t *kept = guarded_take(&out_room, count * s->query_count);
+    fill_code_queries(&c, s->query_count, s->dim, plain, laid_out, each);
+    fill_codes(codes, size);
+    for (size_t r = 0; r < s->row_count; r++) offsets[r] = one_in(2) ? 0 : random_value();
+    for (size_t p = 0; p < count; p++)
+        errors[p] = random_component(), norms[p] = random_component();
+    struct code_panels panels = { codes, offsets, errors, norms, s->dim, count };
+    struct code_queries all = { laid_out, each, s->query_count };
     for (size_t q = 0; q < s->query_count; q++)
-        if (one_in(2)) limit_at_a_row(&all, &panel, q, &each[q]);
-    want(&all, &panel, expected);
+        if (one_in(2)) limit_at_a_row(&all, &panels, q, &each[q]);
+    want(&(struct code_queries){ plain, each, s->query_count }, &panels, expected);
     enter();
-    got(&all, &panel, kept);
+    got(&all, &panels, kept);
     leave();
-    compare(s, expected, kept, s->query_count);
+    compare(s, expected, kept, count * s->query_count);
 }
 
 static void check_round(const char *tier, const struct kernels *c, const struct kernels *k)
@@ -511,7 +526,8 @@ static void check_no_hole(enum cpu_tier tier, const struct kernels *k)
     struct kernels under;
     if (tier == CPU_C) return;
     kernels_init(&under, tier - 1);
-    if (tier == CPU_VNNI || tier > CPU_NEON) { /* an instruction for one kernel */
+    bool one_kernel = tier == CPU_AVXVNNI || tier == CPU_VNNI || tier == CPU_AMX || tier > CPU_NEON;
+    if (one_kernel) {
         expect(k->sift_codes != under.sift_codes, cpu_tier_name(tier), "sift_codes is another's");
         return;
     }
@@ -539,13 +555,14 @@ static void check_known_codes(const char *tier, const struct kernels *k)
     expect(sums.error[1] == 0.125f * 0.125f + 926.5f * 926.5f && sums.code[1] == 5 + 127 * 127 &&
                sums.value[1] == 0.25f + 0.875f * 0.875f + 990.0f * 990.0f && sums.value[0] == 0,
            tier, "the sums of squares of those codes are others");
-    int8_t queries[CODE_QUERIES * CODE_STEP] = { 3, 1, 1 };
+    int8_t queries[QUERY_GROUP_SIZE_MAX] = { 3, 1, 1 };
     struct code_query each = { -128 * 5, 1, 128, 2, 1 };
-    struct code_panel panel = { codes, offsets, 0, 0, 3 };
+    float error = 0, norm = 0;
+    struct code_panels panel = { codes, offsets, &error, &norm, 3, 1 };
     uint32_t kept;
     k->sift_codes(&(struct code_queries){ queries, &each, 1 }, &panel, &kept);
     expect(kept == UINT32_MAX, tier, "a dot of 3 - 2 + 127 is above 128");
-    each.limit = 124, panel.error = panel.norm = 1;
+    each.limit = 124, error = norm = 1;
     k->sift_codes(&(struct code_queries){ queries, &each, 1 }, &panel, &kept);
     expect(kept == ~UINT32_C(2), tier, "a dot of 128 is not above 124 + 2 + 1");
 }
@@ -568,33 +585,13 @@ static void check_hostility(const struct kernels *k)
     expect(rounds_up, "host", "a host that rounds up changes no score");
 }
 
-static bool processor_has(enum cpu_tier tier)
-{
-    switch (tier) {
-    case CPU_C: return true;
-#if defined(__x86_64__)
-    case CPU_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    case CPU_AVX512:
-        return processor_has(CPU_AVX2) && __builtin_cpu_supports("avx512f") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512vl");
-    case CPU_VNNI: return processor_has(CPU_AVX512) && __builtin_cpu_supports("avx512vnni");
-#elif defined(__aarch64__)
-    case CPU_NEON: return true;
-    case CPU_NEONDOT: return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
-    case CPU_NEONI8MM: return processor_has(CPU_NEONDOT) && getauxval(AT_HWCAP2) & HWCAP2_I8MM;
-#endif
-    default: break;
-    }
-    return false;
-}
-
 static void check_tier(enum cpu_tier tier, const struct kernels *c)
 {
     const char *name = cpu_tier_name(tier);
     struct kernels k;
     kernels_init(&k, tier);
     query_code_max = k.query_code_max;
+    query_layout = k.code_layout;
     check_no_hole(tier, &k);
     check_known_scores(name, &k);
     check_known_positions(name, &k);
@@ -617,7 +614,7 @@ int main(int argc, char **argv)
     struct kernels c;
     kernels_init(&c, CPU_C);
     for (enum cpu_tier tier = CPU_C; tier < CPU_TIER_COUNT; tier++) {
-        if (processor_has(tier))
+        if (tier_is_here(tier))
             check_tier(tier, &c);
         else
             printf("%s: not on this processor, not checked\n", cpu_tier_name(tier));

@@ -12,5 +12,6 @@
 #define UP_TO_4(X)       UP_TO_3(X) X(4)
 #define UP_TO_5(X)       UP_TO_4(X) X(5)
 #define UP_TO_6(X)       UP_TO_5(X) X(6)
-#define UP_TO_12(X)      UP_TO_6(X) X(7) X(8) X(9) X(10) X(11) X(12)
+#define UP_TO_8(X)       UP_TO_6(X) X(7) X(8)
+#define UP_TO_12(X)      UP_TO_8(X) X(9) X(10) X(11) X(12)
 #define COUNT_ONE(count) +1

@@ -36,7 +36,8 @@ while read -r file; do
 done <"$made/sources"
 
 # --- the kernels ---
-for file in "$src"/kernel/*.c "$src"/kernel/arm/*.c "$src/os/posix/machine.c"; do
+for file in "$src"/kernel/*.c "$src"/kernel/arm/*.c "$src/device/tier.c" \
+    "$src/os/posix/machine.c"; do
     case $file in *_check.c) continue ;; esac
     compile "$file" -O2 -o "$made/$(echo "${file#"$src"/}" | tr / _).o"
 done
@@ -74,5 +75,5 @@ check() { # PROCESSOR, LINES that say what is not checked
     got=$(grep -c 'not checked' "$made/out")
     [ "$got" -eq "$2" ] || { echo "FAILED: $1 leaves $got tiers out, expected $2"; exit 1; }
 }
-check max 3
-check cortex-a53 5
+check max 5
+check cortex-a53 7

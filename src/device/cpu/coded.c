@@ -4,32 +4,27 @@
 #include "device/cpu/block.h"
 
 enum {
-    PANELS_MAX =
-        32, /* at once: their codes and the queries' stay in the first-level cache by turns */
+    PANELS_MAX = 32, /* between looks at the limits */
+    PANELS_AT_ONCE = 8,
     SURVIVORS_SHARE = 8, /* more than one in so many: rows are scored faster without codes */
-    CANDIDATES_MAX = PART_QUERIES * PANEL_ROWS * (PANELS_MAX / SURVIVORS_SHARE + 1),
+    CANDIDATES_MAX = PART_QUERIES * PANEL_ROWS * (PANELS_MAX / SURVIVORS_SHARE + PANELS_AT_ONCE),
     PAUSE_MIN = 1024,
     PAUSE_MAX = 65536, /* rows */
     AHEAD = 8, /* candidates whose rows are on their way from memory */
     AHEAD_BYTES_MAX = 2048, /* of each */
 };
 
-static size_t part_blocks(void)
-{
-    return (PART_QUERIES + CODE_QUERIES - 1) / CODE_QUERIES;
-}
-
-wg_err coded_fit(struct coded *c, size_t dim)
+wg_err coded_fit(struct coded *c, const struct code_layout *layout, size_t dim)
 {
     wg_err err = WG_OK;
     c->codes = NULL;
     c->rest = 0;
     c->pause = PAUSE_MIN;
     if (c->dim >= dim) return WG_OK;
-    TRY(mem_resize(&c->values, part_blocks() * CODE_QUERIES * code_step_count(dim) * CODE_STEP));
+    TRY(mem_resize(&c->values, code_layout_size(layout, dim, PART_QUERIES)));
     TRY(mem_resize(&c->each, PART_QUERIES));
     TRY(mem_resize(&c->norms, PART_QUERIES));
-    TRY(mem_resize(&c->kept, PART_QUERIES));
+    TRY(mem_resize(&c->kept, PART_QUERIES * PANELS_AT_ONCE));
     TRY(mem_resize(&c->candidates, CANDIDATES_MAX));
     c->dim = dim;
 out:
@@ -62,34 +57,28 @@ static float step_of(const struct codes *codes, const float *query, int8_t code_
     return fmaxf((float)(largest / code_max), 0x1p-60f);
 }
 
-/* Where component i of query q of the part stands. */
-static int8_t *code_at(const struct coded *c, size_t q, size_t i)
-{
-    size_t steps = code_step_count(c->codes->dim);
-    size_t four = (q / CODE_QUERIES * steps + i / CODE_STEP) * CODE_QUERIES + q % CODE_QUERIES;
-    return &c->values[four * CODE_STEP + i % CODE_STEP];
-}
-
 /* Returns the sum of the codes. */
-static int32_t encode_query(const struct coded *c, const float *query, size_t q, int8_t code_max,
-                            struct code_norms *out)
+static int32_t encode_query(const struct coded *c, const struct kernels *kernels,
+                            const float *query, size_t q, struct code_norms *out)
 {
     const struct codes *codes = c->codes;
-    size_t padded = code_step_count(codes->dim) * CODE_STEP;
+    const struct code_layout *layout = &kernels->code_layout;
+    size_t dim = codes->dim, padded = code_layout_steps(layout, dim) * layout->step;
+    int8_t code_max = kernels->query_code_max;
     double value = 0, code_sum = 0, error = 0, shift = 0;
     int32_t sum = 0;
     out->step = step_of(codes, query, code_max);
-    for (size_t i = 0; i < codes->dim; i++) {
+    for (size_t i = 0; i < dim; i++) {
         double x = component_of(codes, query, i), step = (double)out->step;
         double code = fmin(fmax(nearbyint(x / step), -code_max), code_max);
-        *code_at(c, q, i) = (int8_t)code;
+        c->values[code_layout_at(layout, dim, q, i)] = (int8_t)code;
         sum += (int32_t)code;
         value += x * x;
         code_sum += step * code * step * code;
         error += (x - step * code) * (x - step * code);
         shift += (double)query[i] * (double)codes->centre[i];
     }
-    for (size_t i = codes->dim; i < padded; i++) *code_at(c, q, i) = 0;
+    for (size_t i = dim; i < padded; i++) c->values[code_layout_at(layout, dim, q, i)] = 0;
     out->value = sqrt(value);
     out->code = sqrt(code_sum);
     out->error = sqrt(error);
@@ -107,8 +96,7 @@ static void ready_queries(const struct run *run, const struct block *b, const st
     c->query_first = query_first;
     for (size_t q = 0; q < b->query_count; q++) {
         struct code_norms *norms = &c->norms[q];
-        int32_t sum =
-            encode_query(c, query_at(run, b, q), q, run->host->kernels->query_code_max, norms);
+        int32_t sum = encode_query(c, run->host->kernels, query_at(run, b, q), q, norms);
         c->each[q] = codes->metric == METRIC_L2
                          ? code_bound_query_l2(norms, codes->scale)
                          : code_bound_query_dot(&run->code_bound, norms, codes->scale);
@@ -144,22 +132,29 @@ static size_t list_row_bits(const struct run *run, const struct block *b, size_t
     return count;
 }
 
-/* Lists the rows of panel p, of the block, that some query cannot exclude. */
-static size_t sift_panel(const struct run *run, const struct block *b, uint64_t first, size_t p,
-                         struct candidate *candidates)
+/* Lists the rows of some panels, from panel p of the block on, that some query cannot exclude. */
+static size_t sift_panels(const struct run *run, const struct block *b, uint64_t first, size_t p,
+                          size_t panel_count, struct candidate *candidates)
 {
     struct coded *c = &b->bench->coded;
     const struct codes *codes = c->codes;
     uint64_t at = first / PANEL_ROWS + p;
     struct code_queries queries = { c->values, c->each, b->query_count };
-    struct code_panel panel = { codes->panels + at * code_panel_size(codes->dim),
-                                codes->offsets + at * PANEL_ROWS, codes->errors[at],
-                                codes->norms[at], codes->dim };
+    struct code_panels panels = {
+        .codes = codes->panels + at * code_panel_size(codes->dim),
+        .offsets = codes->offsets + at * PANEL_ROWS,
+        .errors = codes->errors + at,
+        .norms = codes->norms + at,
+        .dim = codes->dim,
+        .count = panel_count,
+    };
+    const uint32_t *kept = c->kept;
     size_t count = 0;
-    run->host->kernels->sift_codes(&queries, &panel, c->kept);
-    for (size_t q = 0; q < b->query_count; q++)
-        if (c->kept[q] != 0)
-            count += list_row_bits(run, b, q, p * PANEL_ROWS, c->kept[q], candidates + count);
+    run->host->kernels->sift_codes(&queries, &panels, c->kept);
+    for (size_t end = p + panel_count; p < end; p++)
+        for (size_t q = 0; q < b->query_count; q++, kept++)
+            if (*kept != 0)
+                count += list_row_bits(run, b, q, p * PANEL_ROWS, *kept, candidates + count);
     return count;
 }
 
@@ -214,8 +209,10 @@ size_t coded_scan(const struct run *run, const struct block *b, const struct cod
     ready_queries(run, b, codes);
     if (!set_limits(run, b)) return 0;
     size_t count = 0, most = panel_count * PANEL_ROWS * b->query_count / SURVIVORS_SHARE;
-    for (size_t p = 0; p < panel_count && count <= most; p++)
-        count += sift_panel(run, b, first, p, c->candidates + count);
+    for (size_t p = 0; p < panel_count && count <= most; p += PANELS_AT_ONCE) {
+        size_t left = panel_count - p, some = left < PANELS_AT_ONCE ? left : PANELS_AT_ONCE;
+        count += sift_panels(run, b, first, p, some, c->candidates + count);
+    }
     if (count > most) {
         pause(c);
         return 0;

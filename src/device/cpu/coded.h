@@ -27,7 +27,7 @@ struct coded {
 };
 
 /* Room for queries of dim components. */
-WG_CHECKED wg_err coded_fit(struct coded *coded, size_t dim);
+WG_CHECKED wg_err coded_fit(struct coded *coded, const struct code_layout *layout, size_t dim);
 void coded_fini(struct coded *coded);
 
 /* Scans rows from the block's first on, up to row_end, which is in the same span; codes are that

@@ -66,7 +66,8 @@ static wg_err bench_fit(struct bench *b, const struct run *run, size_t item_coun
         TRY(mem_resize(&b->items, item_count));
         b->item_count = item_count;
     }
-    if (run->has_codes) TRY(coded_fit(&b->coded, run->spans->dim));
+    if (run->has_codes)
+        TRY(coded_fit(&b->coded, &run->host->kernels->code_layout, run->spans->dim));
     if (b->top_count < run->query_count) {
         TRY(mem_resize(&b->tops, run->query_count));
         b->top_count = run->query_count;

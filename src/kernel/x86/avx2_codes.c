@@ -12,24 +12,13 @@ enum { VEC_LANES = 8, GROUP_VECS = 2 };
 typedef __m256i vec;
 #define vec_set1 _mm256_set1_epi32
 
-static inline vec vec_load(const uint8_t *codes)
-{
-    return _mm256_loadu_si256((const __m256i *)codes);
-}
-
 static inline vec vec_dot(vec sums, vec rows, vec query)
 {
     __m256i pairs = _mm256_maddubs_epi16(rows, query);
     return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
-static inline uint32_t keep_bits(vec sums, float scale, const float *offsets, float limit)
-{
-    __m256 values =
-        _mm256_fmadd_ps(_mm256_set1_ps(scale), _mm256_cvtepi32_ps(sums), _mm256_loadu_ps(offsets));
-    __m256 kept = _mm256_cmp_ps(values, _mm256_set1_ps(limit), _CMP_NGT_UQ);
-    return (uint32_t)_mm256_movemask_ps(kept);
-}
+#include "kernel/x86/avx2_keep.h"
 
 #include "kernel/codes.h"
 

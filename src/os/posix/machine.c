@@ -11,6 +11,7 @@
 #include <sys/auxv.h>
 #endif
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -91,6 +92,15 @@ bool processor_has_avx2(void)
 #endif
 }
 
+bool processor_has_avxvnni(void)
+{
+#if defined(__x86_64__)
+    return processor_has_avx2() && __builtin_cpu_supports("avxvnni");
+#else
+    return false;
+#endif
+}
+
 bool processor_has_avx512(void)
 {
 #if defined(__x86_64__)
@@ -105,6 +115,25 @@ bool processor_has_vnni(void)
 {
 #if defined(__x86_64__)
     return processor_has_avx512() && __builtin_cpu_supports("avx512vnni");
+#else
+    return false;
+#endif
+}
+
+bool processor_has_amx(void)
+{
+#if defined(__x86_64__)
+    return processor_has_vnni() && __builtin_cpu_supports("amx-int8");
+#else
+    return false;
+#endif
+}
+
+bool amx_allowed(void)
+{
+#if defined(__x86_64__) && defined(SYS_arch_prctl)
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    return processor_has_amx() && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 #else
     return false;
 #endif
