@@ -1,5 +1,6 @@
 /* The C tier is the specification: read more often than it is run. Built with -ffp-contract=off. */
 #include "kernel/kernel.h"
+#include "kernel/half.h"
 #include "waggle/knn.h"
 
 #include <math.h>
@@ -177,6 +178,68 @@ static void sift_codes_c(const struct code_queries *queries, const struct code_p
         for (size_t q = 0; q < queries->count; q++)
             kept[p * queries->count + q] = sift_codes_of(queries, q, panels, p);
 }
+
+static int32_t dot_i8(const int8_t *query, const uint8_t *row, size_t size)
+{
+    int32_t sum = 0;
+    for (size_t i = 0; i < size; i++) sum += query[i] * (int8_t)row[i];
+    return sum;
+}
+
+static int32_t dot_i4(const int8_t *query, const uint8_t *row, size_t size)
+{
+    int32_t sum = 0;
+    for (size_t i = 0; i < 2 * size; i++) {
+        size_t unit = i / (2 * CODE_UNIT) * CODE_UNIT, shift = i / CODE_UNIT % 2 * 4;
+        sum += query[i] * ((row[unit + i % CODE_UNIT] >> shift & 15) - 8);
+    }
+    return sum;
+}
+
+static int32_t bits_that_differ(const uint8_t *query, const uint8_t *row, size_t size)
+{
+    int32_t sum = 0;
+    for (size_t i = 0; i < size; i++)
+        for (unsigned differ = query[i] ^ row[i]; differ != 0; differ &= differ - 1) sum++;
+    return sum;
+}
+
+static float dot_f16(const float *query, const uint8_t *row, size_t size)
+{
+    float lane[LANES] = { 0 };
+    for (size_t i = 0; i < size / 2; i++) {
+        uint16_t half = (uint16_t)(row[2 * i] | row[2 * i + 1] << 8);
+        lane[i % LANES] = fmaf(query[i], f16_value(half), lane[i % LANES]);
+    }
+    return fold(lane, sum);
+}
+
+static float dot_bf16(const float *query, const uint8_t *row, size_t size)
+{
+    float lane[LANES] = { 0 };
+    for (size_t i = 0; i < size / 2; i++) {
+        uint16_t half = (uint16_t)(row[2 * i] | row[2 * i + 1] << 8);
+        lane[i % LANES] = fmaf(query[i], bf16_value(half), lane[i % LANES]);
+    }
+    return fold(lane, sum);
+}
+
+/* Rows in code against queries, width of the query's elements apart: pair by pair. */
+#define CODE_ROWS_C(name, pair, query_type, width, sum_type)                    \
+    static void name##_c(const query_type *queries, size_t query_count,         \
+                         const struct code_rows *rows, sum_type *sums)          \
+    {                                                                           \
+        for (size_t q = 0; q < query_count; q++)                                \
+            for (size_t r = 0; r < rows->count; r++)                            \
+                sums[q * rows->count + r] =                                     \
+                    pair(queries + q * (width), code_row(rows, r), rows->size); \
+    }
+
+CODE_ROWS_C(dots_i8, dot_i8, int8_t, rows->size, int32_t)
+CODE_ROWS_C(dots_i4, dot_i4, int8_t, 2 * rows->size, int32_t)
+CODE_ROWS_C(hamming, bits_that_differ, uint8_t, rows->size, int32_t)
+CODE_ROWS_C(dots_f16, dot_f16, float, rows->size / 2, float)
+CODE_ROWS_C(dots_bf16, dot_bf16, float, rows->size / 2, float)
 
 const char *cpu_tier_name(enum cpu_tier tier)
 {

@@ -142,6 +142,45 @@ struct code_queries {
 typedef void kernel_sift_codes(const struct code_queries *queries, const struct code_panels *panels,
                                uint32_t *kept);
 
+/* Rows in code that each stand for themselves, size bytes apart, a multiple of CODE_UNIT. Row r is
+ * the one at[r] (NULL: r) of those at codes. What is behind a row's components is code 0, and +0 or
+ * code 0 in a query's, so that kernels know no tail. Fastest where codes begins at a multiple of 64
+ * bytes. */
+enum { CODE_UNIT = 64 };
+
+struct code_rows {
+    const uint8_t *codes;
+    size_t size;
+    const uint32_t *at; /* count of them */
+    size_t count;
+};
+
+static inline const uint8_t *code_row(const struct code_rows *rows, size_t r)
+{
+    return rows->codes + (rows->at ? rows->at[r] : r) * rows->size;
+}
+
+/* sums[q * rows->count + r]: of the products of the codes of query q and row r, exact. Queries have
+ * a byte for each code, within CODE_MAX, and at most 65,536 of them. Those of rows are bytes, too;
+ * queries are size apart. */
+typedef void kernel_dots_i8(const int8_t *queries, size_t query_count, const struct code_rows *rows,
+                            int32_t *sums);
+
+/* The same of codes of four bits, from -8 to 7, with 8 added to each: byte j of a unit holds
+ * component j in its lower half and component CODE_UNIT + j in its upper. Queries are 2 * size
+ * apart. */
+typedef void kernel_dots_i4(const int8_t *queries, size_t query_count, const struct code_rows *rows,
+                            int32_t *sums);
+
+/* sums[q * rows->count + r]: how many bits differ. Queries are size apart. */
+typedef void kernel_hamming(const uint8_t *queries, size_t query_count,
+                            const struct code_rows *rows, int32_t *sums);
+
+/* scores[q * rows->count + r]: the canonical dot of query q and the floats that row r's numbers of
+ * 16 bits are (kernel/half.h; all finite). Queries are size / 2 floats apart. */
+typedef void kernel_dots_half(const float *queries, size_t query_count,
+                              const struct code_rows *rows, float *scores);
+
 /* One line per kernel: type, name. The table and the kernel check are made from it. */
 #define KERNELS(X)                     \
     X(kernel_pair_f32, dot)            \
@@ -157,7 +196,12 @@ typedef void kernel_sift_codes(const struct code_queries *queries, const struct 
     X(kernel_pack_f32, pack)           \
     X(kernel_panel_f32, dot_panel)     \
     X(kernel_encode_f32, encode)       \
-    X(kernel_sift_codes, sift_codes)
+    X(kernel_sift_codes, sift_codes)   \
+    X(kernel_dots_i8, dots_i8)         \
+    X(kernel_dots_i4, dots_i4)         \
+    X(kernel_hamming, hamming)         \
+    X(kernel_dots_half, dots_f16)      \
+    X(kernel_dots_half, dots_bf16)
 
 struct kernels {
 #define X(type, name) type *name;

@@ -451,6 +451,119 @@ static void check_kernel_sift_codes(struct subject *s, kernel_sift_codes *want,
     compare(s, expected, kept, count * s->query_count);
 }
 
+/* Codes within CODE_MAX: any, or the largest alone. */
+static void fill_signed(uint8_t *codes, size_t count)
+{
+    bool largest = one_in(4);
+    for (size_t i = 0; i < count; i++) {
+        int code = (int)below(2 * CODE_MAX + 1) - CODE_MAX;
+        if (largest) code = code < 0 ? -CODE_MAX : CODE_MAX;
+        codes[i] = (uint8_t)code;
+    }
+}
+
+static void fill_bytes(uint8_t *codes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) codes[i] = (uint8_t)rand();
+    if (one_in(4)) memset(codes, one_in(2) ? 0 : 255, size);
+}
+
+/* Any finite number, denormals among them. With the exponent's lowest bit cleared it is finite both
+ * as f16 and as bf16. */
+static void fill_halves(uint8_t *codes, size_t size)
+{
+    for (size_t i = 0; i < size; i += 2) {
+        unsigned half = (unsigned)rand() & 0xfbff & ~(one_in(8) ? 0x7c00u : 0x4080u);
+        codes[i] = (uint8_t)half, codes[i + 1] = (uint8_t)(half >> 8);
+    }
+}
+
+/* Rows in code of that many bytes: all of those that there are, or some of them, in any order and
+ * more than once. */
+typedef void fill_code(uint8_t *codes, size_t size);
+
+static struct code_rows random_code_rows(struct subject *s, size_t size, fill_code *fill_row)
+{
+    static uint32_t at[ROWS_MAX];
+    size_t there = s->row_count = below(ROWS_MAX + 1);
+    uint8_t *codes = guarded_take(&rows_room, there * size / sizeof(float));
+    bool all = there == 0 || one_in(2);
+    if (!all) s->row_count = below(ROWS_MAX + 1);
+    for (size_t r = 0; !all && r < s->row_count; r++) at[r] = (uint32_t)below(there);
+    fill_row(codes, there * size);
+    return (struct code_rows){ codes, size, all ? NULL : at, s->row_count };
+}
+
+/* Bytes of a row of dim components, at so many bits each: whole units. */
+static size_t row_code_size(size_t dim, size_t bits)
+{
+    size_t unit_bits = 8 * CODE_UNIT;
+    return (dim * bits + unit_bits - 1) / unit_bits * CODE_UNIT;
+}
+
+static int32_t expected_sums[QUERIES_MAX * ROWS_MAX];
+
+static void check_kernel_dots_i8(struct subject *s, kernel_dots_i8 *want, kernel_dots_i8 *got)
+{
+    size_t size = row_code_size(s->dim, 8);
+    s->query_count = below(QUERIES_MAX + 1);
+    struct code_rows rows = random_code_rows(s, size, fill_signed);
+    int8_t *queries = guarded_take(&queries_room, s->query_count * size / sizeof(float));
+    int32_t *sums = guarded_take(&out_room, s->query_count * s->row_count);
+    fill_signed((uint8_t *)queries, s->query_count * size);
+    want(queries, s->query_count, &rows, expected_sums);
+    enter();
+    got(queries, s->query_count, &rows, sums);
+    leave();
+    compare(s, expected_sums, sums, s->query_count * s->row_count);
+}
+
+static void check_kernel_dots_i4(struct subject *s, kernel_dots_i4 *want, kernel_dots_i4 *got)
+{
+    size_t size = row_code_size(s->dim, 4);
+    s->query_count = below(QUERIES_MAX + 1);
+    struct code_rows rows = random_code_rows(s, size, fill_bytes);
+    int8_t *queries = guarded_take(&queries_room, s->query_count * 2 * size / sizeof(float));
+    int32_t *sums = guarded_take(&out_room, s->query_count * s->row_count);
+    fill_signed((uint8_t *)queries, s->query_count * 2 * size);
+    want(queries, s->query_count, &rows, expected_sums);
+    enter();
+    got(queries, s->query_count, &rows, sums);
+    leave();
+    compare(s, expected_sums, sums, s->query_count * s->row_count);
+}
+
+static void check_kernel_hamming(struct subject *s, kernel_hamming *want, kernel_hamming *got)
+{
+    size_t size = row_code_size(s->dim, 1);
+    s->query_count = below(QUERIES_MAX + 1);
+    struct code_rows rows = random_code_rows(s, size, fill_bytes);
+    uint8_t *queries = guarded_take(&queries_room, s->query_count * size / sizeof(float));
+    int32_t *sums = guarded_take(&out_room, s->query_count * s->row_count);
+    fill_bytes(queries, s->query_count * size);
+    want(queries, s->query_count, &rows, expected_sums);
+    enter();
+    got(queries, s->query_count, &rows, sums);
+    leave();
+    compare(s, expected_sums, sums, s->query_count * s->row_count);
+}
+
+static void check_kernel_dots_half(struct subject *s, kernel_dots_half *want, kernel_dots_half *got)
+{
+    static float expected[QUERIES_MAX * ROWS_MAX];
+    size_t size = row_code_size(s->dim, 16), width = size / 2;
+    s->query_count = below(QUERIES_MAX + 1);
+    struct code_rows rows = random_code_rows(s, size, fill_halves);
+    float *queries = guarded_take(&queries_room, s->query_count * width);
+    float *scores = guarded_take(&out_room, s->query_count * s->row_count);
+    fill(queries, s->query_count * width, (enum way)below(WAY_COUNT), 1);
+    want(queries, s->query_count, &rows, expected);
+    enter();
+    got(queries, s->query_count, &rows, scores);
+    leave();
+    compare(s, expected, scores, s->query_count * s->row_count);
+}
+
 static void check_round(const char *tier, const struct kernels *c, const struct kernels *k)
 {
     for (size_t dim = 0; dim <= DIM_MAX; dim += dim < 130 ? 1 : 469) {

@@ -4,7 +4,7 @@
 #include "kernel/code_layout.h"
 
 /* A tier has every kernel of the list: a hole would not link. The others are an instruction for
- * one. Sums in 16 bits are of two products at most, and these of codes that are both signed: all
+ * some. Sums in 16 bits are of two products at most, and these of codes that are both signed: all
  * tiers take any code of a query. */
 void kernels_init_arm(struct kernels *k, enum cpu_tier tier)
 {
@@ -14,6 +14,10 @@ void kernels_init_arm(struct kernels *k, enum cpu_tier tier)
         k->code_layout = (struct code_layout){ CODE_LAYOUT_GROUP, CODE_LAYOUT_STEP };
     }
 #undef X
-    if (tier >= CPU_NEONDOT) k->sift_codes = sift_codes_neondot;
+    if (tier >= CPU_NEONDOT) {
+        k->sift_codes = sift_codes_neondot;
+        k->dots_i8 = dots_i8_neondot;
+        k->dots_i4 = dots_i4_neondot;
+    }
     if (tier >= CPU_NEONI8MM) k->sift_codes = sift_codes_neoni8mm;
 }

@@ -1,5 +1,6 @@
 /* encode, and sift_codes without an instruction for it: pairs of products in 16 bits, then summed
  * to 32. */
+#include "kernel/arm/fold.h"
 #include "kernel/arm/keep.h"
 #include "kernel/arm/neon.h"
 
@@ -66,15 +67,6 @@ INLINE void encode_sixteen(const struct coder *coder, const float *row, const fl
     if (j < steps) memcpy(codes + j * STEP_SIZE, bytes + j * CODE_STEP, CODE_STEP);
 }
 
-/* Lane j takes in lane j + 8, j + 4, j + 2, j + 1; then +0 is added. */
-static float fold(const float32x4_t lanes[QUARTERS])
-{
-    float32x4_t low = vaddq_f32(lanes[0], lanes[2]), high = vaddq_f32(lanes[1], lanes[3]);
-    float32x4_t four = vaddq_f32(low, high);
-    float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
-    return vpadds_f32(two) + 0.0f;
-}
-
 static void encode_row(const struct coder *coder, const float *row, uint8_t *codes,
                        struct lanes *lanes)
 {
@@ -97,8 +89,8 @@ void encode_neon(const struct coder *coder, const float *rows, uint8_t *codes,
         struct lanes lanes;
         EACH(j, QUARTERS) lanes.error[j] = lanes.code[j] = lanes.value[j] = vdupq_n_f32(0);
         encode_row(coder, rows + r * coder->dim, codes + r * CODE_STEP, &lanes);
-        sums->error[r] = fold(lanes.error);
-        sums->code[r] = fold(lanes.code);
-        sums->value[r] = fold(lanes.value);
+        sums->error[r] = fold_quarters(lanes.error);
+        sums->code[r] = fold_quarters(lanes.code);
+        sums->value[r] = fold_quarters(lanes.value);
     }
 }

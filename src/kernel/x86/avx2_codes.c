@@ -1,6 +1,7 @@
 /* encode and sift_codes in registers of eight sums: pairs of products in 16 bits, then summed to
  * 32. */
 #include "kernel/x86/avx2.h"
+#include "kernel/x86/avx2_fold.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -60,16 +61,6 @@ INLINE void encode_sixteen(const struct coder *coder, const float *row, const fl
     if (j < steps) memcpy(codes + j * STEP_SIZE, &fours[j], sizeof fours[j]);
 }
 
-/* Lane j takes in lane j + 8, j + 4, j + 2, j + 1; then +0 is added. */
-static float fold(const __m256 lanes[2])
-{
-    __m256 eight = _mm256_add_ps(lanes[0], lanes[1]);
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    __m128 one = _mm_add_ss(two, _mm_movehdup_ps(two));
-    return _mm_cvtss_f32(one) + 0.0f;
-}
-
 static void encode_row(const struct coder *coder, const float *row, uint8_t *codes,
                        struct lanes *lanes)
 {
@@ -94,8 +85,8 @@ void encode_avx2(const struct coder *coder, const float *rows, uint8_t *codes,
         EACH(half, 2)
         lanes.error[half] = lanes.code[half] = lanes.value[half] = _mm256_setzero_ps();
         encode_row(coder, rows + r * coder->dim, codes + r * CODE_STEP, &lanes);
-        sums->error[r] = fold(lanes.error);
-        sums->code[r] = fold(lanes.code);
-        sums->value[r] = fold(lanes.value);
+        sums->error[r] = fold_halves(lanes.error);
+        sums->code[r] = fold_halves(lanes.code);
+        sums->value[r] = fold_halves(lanes.value);
     }
 }

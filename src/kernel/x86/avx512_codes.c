@@ -1,6 +1,7 @@
 /* encode, and sift_codes without an instruction for it: pairs of products in 16 bits, then summed
  * to 32. */
 #include "kernel/x86/avx512.h"
+#include "kernel/x86/avx512_fold.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -74,16 +75,6 @@ INLINE void encode_rows(const struct coder *coder, const float *rows, size_t i, 
     store_codes(bytes, count, codes + i / CODE_STEP * STEP_SIZE);
 }
 
-/* Lane j takes in lane j + 8, j + 4, j + 2, j + 1; then +0 is added. */
-static float fold(__m512 lanes)
-{
-    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(lanes), _mm512_extractf32x8_ps(lanes, 1));
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    __m128 one = _mm_add_ss(two, _mm_movehdup_ps(two));
-    return _mm_cvtss_f32(one) + 0.0f;
-}
-
 void encode_avx512(const struct coder *coder, const float *rows, uint8_t *codes,
                    struct code_sums *sums)
 {
@@ -98,9 +89,9 @@ void encode_avx512(const struct coder *coder, const float *rows, uint8_t *codes,
         if (tail > 0) encode_rows(coder, first, whole, tail, codes + r * CODE_STEP, lanes);
         EACH(j, ROWS)
         {
-            sums->error[r + j] = fold(lanes[j].error);
-            sums->code[r + j] = fold(lanes[j].code);
-            sums->value[r + j] = fold(lanes[j].value);
+            sums->error[r + j] = fold_lanes(lanes[j].error);
+            sums->code[r + j] = fold_lanes(lanes[j].code);
+            sums->value[r + j] = fold_lanes(lanes[j].value);
         }
     }
 }

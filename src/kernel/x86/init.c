@@ -10,7 +10,7 @@
 enum { QUERY_CODE_MAX_16 = 64 };
 
 /* A tier has every kernel of the list: a hole would not link. VNNI and AMX are instructions for
- * one. */
+ * some. */
 void kernels_init_x86(struct kernels *k, enum cpu_tier tier)
 {
 #define X(type, name) k->name = name##_avx2;
@@ -28,6 +28,10 @@ void kernels_init_x86(struct kernels *k, enum cpu_tier tier)
     if (tier == CPU_AVXVNNI || tier >= CPU_VNNI) {
         k->sift_codes = tier == CPU_AVXVNNI ? sift_codes_avxvnni : sift_codes_vnni;
         k->query_code_max = CODE_MAX;
+    }
+    if (tier >= CPU_VNNI) {
+        k->dots_i8 = dots_i8_vnni;
+        k->dots_i4 = dots_i4_vnni;
     }
     if (tier < CPU_AMX) return;
     k->sift_codes = sift_codes_amx;
