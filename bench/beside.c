@@ -214,7 +214,7 @@ static wg_err bench_open(struct bench *b, char **arguments)
     b->query_count = b->queries.count / b->dim;
     TRY(mem_resize(&b->ids, b->row_count));
     TRY(mem_resize(&b->times, SEARCHES_MAX));
-    TRY(subject_open(arguments[1], b->dim, &b->subject));
+    TRY(subject_open(arguments[1], b->dim, 1, &b->subject));
 out:
     return err;
 }

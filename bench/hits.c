@@ -165,7 +165,7 @@ int main(int argument_count, char **arguments)
     TRY(npy_open(arguments[3], &both.rows));
     TRY(npy_open(arguments[4], &both.queries));
     both.query_count = both.queries.count / both.dim;
-    TRY(subject_open(arguments[1], both.dim, &both.subject));
+    TRY(subject_open(arguments[1], both.dim, 1, &both.subject));
     TRY(fill(&both));
     TRY(compare(&both));
     TRY(serve(&both));

@@ -1,6 +1,6 @@
 #pragma once
 /* A collection to measure: a store, and in it one collection of float vectors, compared by
- * Euclidean distance. Calls run on the thread that makes them. */
+ * Euclidean distance. */
 #include "base/err.h"
 #include "waggle/collection.h"
 
@@ -32,13 +32,15 @@ out:
     return err;
 }
 
-/* path: where nothing is yet. subject_close also ends one that failed here. */
-static inline wg_err subject_open(const char *path, size_t dim, struct subject *out)
+/* path: where nothing is yet. threads work on a call, 0: one for each processor. subject_close also
+ * ends one that failed here. */
+static inline wg_err subject_open(const char *path, size_t dim, uint32_t threads,
+                                  struct subject *out)
 {
     wg_err err = WG_OK;
     wg_context_params params;
     wg_context_params_init(&params);
-    params.threads = 1;
+    params.threads = threads;
     params.backend = "cpu";
     *out = (struct subject){ 0 };
     TRY(wg_context_create(&params, &out->context));

@@ -85,7 +85,7 @@ int main(int argument_count, char **arguments)
     }
     work.dim = strtoull(arguments[2], NULL, 10);
     TRY(npy_open(arguments[3], &work.rows));
-    TRY(subject_open(arguments[1], work.dim, &work.subject));
+    TRY(subject_open(arguments[1], work.dim, 1, &work.subject));
     TRY(serve(&work));
 out:
     if (err != WG_OK) fprintf(stderr, "writers: %s\n", wg_message());

@@ -19,6 +19,7 @@ struct wg_searcher {
     wg_collection *collection;
     struct collection *entered; /* during a run */
     struct search *search;
+    struct gather_call call;
     struct view *view; /* that the hits point into; NULL: no hits */
     float *queries;    /* normalised, when the metric is cosine */
     size_t queries_room;
@@ -37,6 +38,7 @@ wg_err wg_searcher_create(wg_collection *collection, wg_searcher **out)
     wg_searcher *s = NULL;
     TRY(mem_resize(&s, 1));
     *s = (wg_searcher){ .collection = collection };
+    gather_call_init(&s->call);
     TRY(search_create(collection->store->context->devices, &s->search));
     *out = s;
     s = NULL; /* moved */
@@ -51,6 +53,7 @@ void wg_searcher_destroy(wg_searcher **searcher)
     if (!s) return;
     view_release(&s->view);
     search_destroy(&s->search);
+    gather_call_fini(&s->call);
     arena_fini(&s->arena);
     mem_free(&s->queries);
     mem_free(&s->hits);
@@ -158,6 +161,22 @@ static void make_report(wg_searcher *s, const struct search_answer *answer, uint
     s->report = report;
 }
 
+/* Searches the view, or a newer one that another call brought: then that is the searcher's, too. */
+static wg_err search_view(wg_searcher *s, const struct search_request *request,
+                          struct search_answer *answer)
+{
+    struct collection *c = s->entered;
+    s->call.search = s->search;
+    s->call.request = *request;
+    wg_err err = gather_search(c->gather, &s->call, answer);
+    const struct source *searched = s->call.request.source;
+    if (searched != request->source) {
+        collection_release_view(c, &s->view);
+        s->view = view_of_source(searched);
+    }
+    return err;
+}
+
 static wg_err run(wg_searcher *s, const wg_search_params *p)
 {
     wg_err err = WG_OK;
@@ -181,7 +200,7 @@ static wg_err run(wg_searcher *s, const wg_search_params *p)
         .limit = metric_limit((wg_metric)c->space.metric, p->threshold),
         .stop = stop_of(p->timeout_ms, p->cancel),
     };
-    TRY(search_run(s->search, &request, &answer));
+    TRY(search_view(s, &request, &answer));
     if (answer.uncovered) collection_cover(c);
     TRY(make_hits(s, &answer, p->with));
     if (p->with & WG_WITH_PAYLOAD) TRY(add_payloads(s, answer.query_count, answer.k));

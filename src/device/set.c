@@ -148,6 +148,11 @@ const struct kernels *device_set_kernels(const struct device_set *set)
     return set->params.host.kernels;
 }
 
+size_t device_set_thread_count(const struct device_set *set)
+{
+    return pool_thread_count(set->params.host.pool);
+}
+
 bool device_set_falls_back(const struct device_set *set)
 {
     return set->params.fallback_to_cpu;

@@ -23,6 +23,7 @@ WG_CHECKED wg_err device_set_create(const struct device_set_params *params,
                                     struct device_set **out);
 void device_set_destroy(struct device_set **set);
 const struct kernels *device_set_kernels(const struct device_set *set);
+size_t device_set_thread_count(const struct device_set *set); /* that work on one scan of the CPU */
 bool device_set_falls_back(const struct device_set *set);
 
 /* One device in its place in the set. */

@@ -4,6 +4,8 @@
 #include "index/flat/flat.h"
 #include "waggle/knn.h"
 
+#include <string.h>
+
 struct search {
     struct device_set *devices;
     struct found proposed, tail, merged;
@@ -64,12 +66,13 @@ out:
     return err;
 }
 
-/* What is beyond the limit, for a device may have found it all the same. */
-static void cut_off(const struct flat_request *request, struct found *found)
+/* What is beyond the limit, of count places: a device, or a larger search, may have found it all the
+ * same. */
+static void cut_off(enum metric metric, float limit, size_t count, struct found *found)
 {
-    float sign = request->metric == METRIC_DOT ? -1 : 1;
-    for (size_t i = 0; request->limited && i < request->query_count * request->k; i++)
-        if (found->rows[i] != WG_NO_ROW && sign * found->scores[i] > request->limit)
+    float sign = metric == METRIC_DOT ? -1 : 1;
+    for (size_t i = 0; i < count; i++)
+        if (found->rows[i] != WG_NO_ROW && sign * found->scores[i] > limit)
             found->rows[i] = WG_NO_ROW;
 }
 
@@ -97,7 +100,9 @@ static wg_err execute(struct search *search, const struct plan *plan, struct sea
         answer.slot = plan->lease.slot;
         answer.device_row_count = plan->lease.row_end;
     }
-    cut_off(request, &search->merged);
+    if (request->limited)
+        cut_off(request->metric, request->limit, request->query_count * request->k,
+                &search->merged);
     answer.fell_back = lost || plan->lost_before;
     if (answer.fell_back) answer.reason = "the preferred device failed in this call";
     answer.rows = search->merged.rows;
@@ -144,4 +149,27 @@ wg_err search_run(struct search *search, const struct search_request *request,
     err = execute(search, &plan, out);
     if (request->residency) residency_return(request->residency, &plan.lease);
     return err;
+}
+
+wg_err search_fit(struct search *search, const struct search_request *request)
+{
+    return found_fit(&search->merged, request->query_count, request->k);
+}
+
+void search_take(struct search *search, const struct search_request *request,
+                 const struct search_answer *from, size_t query_first, struct search_answer *out)
+{
+    struct found *found = &search->merged;
+    size_t k = request->k < from->k ? request->k : from->k;
+    for (size_t q = 0; q < request->query_count; q++) {
+        size_t at = (query_first + q) * from->k;
+        memcpy(found->rows + q * k, from->rows + at, k * sizeof *found->rows);
+        memcpy(found->scores + q * k, from->scores + at, k * sizeof *found->scores);
+    }
+    if (request->limited) cut_off(request->metric, request->limit, request->query_count * k, found);
+    *out = *from;
+    out->query_count = request->query_count;
+    out->k = k;
+    out->rows = found->rows;
+    out->scores = found->scores;
 }

@@ -44,3 +44,11 @@ struct search_answer {
  * switched off. */
 WG_CHECKED wg_err search_run(struct search *search, const struct search_request *request,
                              struct search_answer *out);
+
+/* Room for the answer to this request, so that search_take needs none. WG_ENOMEM. */
+WG_CHECKED wg_err search_fit(struct search *search, const struct search_request *request);
+/* A request's part of the answer to a larger one, copied: from answers at least as many hits of
+ * each query, within a limit that is no stricter, and the request's queries stand in it from
+ * query_first on. The search was fitted to the request. */
+void search_take(struct search *search, const struct search_request *request,
+                 const struct search_answer *from, size_t query_first, struct search_answer *out);

@@ -253,6 +253,22 @@ static wg_err check_tables(const char *folder)
     return err;
 }
 
+static void retain_source(const struct source *source)
+{
+    (void)view_retain(view_of_source(source));
+}
+
+/* What searches share. */
+static wg_err create_shared(struct collection *c)
+{
+    wg_err err = WG_OK;
+    struct gather_params gather = { c->host->devices, c->space.dim, retain_source };
+    TRY(residency_create(c->host->devices, c->space.dim, &c->residency));
+    TRY(gather_create(&gather, &c->gather));
+out:
+    return err;
+}
+
 wg_err collection_open(const struct store_host *host, const struct collection_place *place,
                        struct collection **out)
 {
@@ -266,7 +282,7 @@ wg_err collection_open(const struct store_host *host, const struct collection_pl
     if (!place->alone) TRY(check_tables(c->folder));
     TRY(collection_db_open(c->folder, use_of(c->mode, place->alone), host->reader_limit, &c->db));
     TRY(load_newest(c, NULL, &c->current));
-    TRY(residency_create(host->devices, c->space.dim, &c->residency));
+    TRY(create_shared(c));
     c->next_segment = c->current->commit.next_segment;
     if (c->mode != COLLECTION_READ) TRY(folder_list(c->folder, sweep_file, c));
     *out = c;
@@ -295,6 +311,7 @@ void collection_close(struct collection **collection)
     struct collection *c = *collection;
     if (!c) return;
     finish_work(c);
+    gather_destroy(&c->gather);
     residency_destroy(&c->residency);
     view_release(&c->current);
     db_close(&c->db);

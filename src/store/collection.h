@@ -5,6 +5,7 @@
 #include "index/flat/residency.h"
 #include "os/background.h"
 #include "os/thread.h"
+#include "search/gather.h"
 #include "store/group.h"
 #include "store/view.h"
 
@@ -44,6 +45,7 @@ struct collection {
     uint64_t history; /* points that the list of changes goes back */
     struct db *db;
     struct residency *residency;
+    struct gather *gather; /* of searches */
     struct group group;
     struct mutex writer; /* held by the thread that commits */
     atomic_uint next_segment; /* the number of the next segment file */

@@ -41,6 +41,11 @@ struct view *view_retain(struct view *view)
     return view;
 }
 
+struct view *view_of_source(const struct source *source)
+{
+    return (struct view *)((uintptr_t)source - offsetof(struct view, source));
+}
+
 void view_release(struct view **view)
 {
     struct view *v = *view;

@@ -22,6 +22,8 @@ struct view_params {
 
 WG_CHECKED wg_err view_create(const struct view_params *params, struct view **out);
 struct view *view_retain(struct view *view);
+/* The view whose source it is. */
+struct view *view_of_source(const struct source *source);
 void view_release(struct view **view);
 
 /* What stands at a position; what is returned is borrowed from the view. WG_ECORRUPT: it is not
