@@ -126,13 +126,14 @@ static wg_err run(struct callers *all, size_t thread_count, uint64_t millisecond
     wg_err err = WG_OK;
     static struct caller callers[THREADS_MAX];
     size_t started = 0;
+    uint64_t begun = clock_ns();
     all->call_count = 0;
     for (size_t i = 0; i < thread_count; i++) {
         callers[i] = (struct caller){ .callers = all, .next = i * all->query_count / thread_count };
         TRY(wg_searcher_create(all->subject.collection, &callers[i].searcher));
         TRY(search_create(all->subject.context->devices, &callers[i].search));
     }
-    uint64_t begun = clock_ns();
+    begun = clock_ns();
     all->end_ns = begun + milliseconds * 1000000;
     for (; started < thread_count; started++)
         TRY(thread_start(call_on, &callers[started], &callers[started].thread));

@@ -11,7 +11,6 @@ enum {
     SCAN_QUERIES_MAX = 128,
     SCAN_BYTES_MAX = 1 << 20, /* of queries, which are copied with the mutex held */
     SCAN_ITEMS_MAX = 128 * 1024, /* hits */
-    COMPONENTS_MIN = 1 << 20, /* of rows */
     LANES_MAX = 64,
 };
 
@@ -65,7 +64,7 @@ static void list_remove(struct gather_call *call)
 
 /* --- creation --- */
 
-/* So many scans at once use every processor, and more would share them. */
+/* So many scans at once use every processor; more would share them. */
 static size_t lane_count_of(struct device_set *devices)
 {
     size_t count = processor_count() / device_set_thread_count(devices);
@@ -77,7 +76,7 @@ wg_err gather_create(const struct gather_params *params, struct gather **out)
 {
     wg_err err = WG_OK;
     struct gather *g = NULL;
-    size_t lane_count = lane_count_of(params->devices);
+    size_t lane_count = params->lane_count ? params->lane_count : lane_count_of(params->devices);
     TRY(mem_resize(&g, 1));
     *g = (struct gather){ .params = *params };
     mutex_init(&g->mutex);
@@ -126,7 +125,8 @@ void gather_call_fini(struct gather_call *call)
 static bool is_worth_it(const struct gather *g, const struct search_request *request)
 {
     return request->query_count >= 1 && request->query_count <= CALL_QUERIES_MAX &&
-           request->k <= CALL_K_MAX && request->source->row_count * g->params.dim >= COMPONENTS_MIN;
+           request->k <= CALL_K_MAX &&
+           request->source->row_count * g->params.dim >= g->params.components_min;
 }
 
 /* Queries of one scan; a single call always fits. */
@@ -360,6 +360,15 @@ static struct lane *take_lane(struct gather *g)
         return &g->lanes[i];
     }
     return NULL;
+}
+
+size_t gather_waiting_count(struct gather *g)
+{
+    size_t count = 0;
+    mutex_lock(&g->mutex);
+    for (struct gather_call *call = g->waiting.first; call; call = call->after) count++;
+    mutex_unlock(&g->mutex);
+    return count;
 }
 
 wg_err gather_search(struct gather *g, struct gather_call *call, struct search_answer *out)

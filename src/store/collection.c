@@ -262,7 +262,12 @@ static void retain_source(const struct source *source)
 static wg_err create_shared(struct collection *c)
 {
     wg_err err = WG_OK;
-    struct gather_params gather = { c->host->devices, c->space.dim, retain_source };
+    struct gather_params gather = {
+        .devices = c->host->devices,
+        .dim = c->space.dim,
+        .components_min = GATHER_COMPONENTS_MIN,
+        .retain = retain_source,
+    };
     TRY(residency_create(c->host->devices, c->space.dim, &c->residency));
     TRY(gather_create(&gather, &c->gather));
 out:

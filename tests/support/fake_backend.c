@@ -29,6 +29,7 @@ struct mask {
 struct ticket {
     struct rows *rows;
     bool is_scan;
+    unsigned number; /* of the scan */
     struct scan scan;
 };
 
@@ -159,6 +160,8 @@ static wg_err fake_scan(struct rows *rows, const struct scan *scan, struct ticke
     if (err != WG_OK) return err;
     (*out)->is_scan = true;
     (*out)->scan = *scan;
+    fake.scan_queries = scan->query_count;
+    (*out)->number = ++fake.scans;
     return WG_OK;
 }
 
@@ -220,10 +223,25 @@ static bool fake_poll(const struct ticket *ticket)
     return true;
 }
 
+static bool is_to_stay(const struct ticket *t)
+{
+    unsigned hold = fake.hold;
+    return t->is_scan && hold != 0 && t->number >= hold;
+}
+
+static void stay(const struct ticket *t)
+{
+    const struct timespec millisecond = { .tv_nsec = 1000000 };
+    fake.held++;
+    while (is_to_stay(t) && stop_check(t->scan.stop) == WG_OK) nanosleep(&millisecond, NULL);
+    fake.held--;
+}
+
 static wg_err fake_wait(struct ticket **ticket)
 {
     struct timespec delay = { .tv_nsec = (long)fake.delay_ms * 1000000 };
     if (fake.delay_ms > 0) nanosleep(&delay, NULL);
+    if (is_to_stay(*ticket)) stay(*ticket);
     wg_err err = operation();
     if (err == WG_OK && (*ticket)->is_scan) err = stop_check((*ticket)->scan.stop);
     if (err == WG_OK && (*ticket)->is_scan) err = do_scan(*ticket);

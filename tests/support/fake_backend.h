@@ -12,6 +12,10 @@ struct fake_control {
     atomic_bool lost; /* every operation fails until this is false again */
     atomic_bool wrong_bits; /* the last bit of every score is flipped */
     atomic_uint delay_ms; /* of every wait */
+    atomic_uint scans; /* begun: the first is 1 */
+    atomic_uint hold; /* scans from this one on do not end, unless they are stopped; 0: all do */
+    atomic_uint held; /* scans that would have ended */
+    atomic_size_t scan_queries; /* of the latest scan */
     atomic_uint operations; /* counted */
     atomic_uint rows_alive, masks_alive; /* not yet destroyed */
 };
