@@ -1,11 +1,11 @@
-/* callers STORE DIM ROWS.npy QUERIES.npy: many threads that search one collection, one query at a
- * time, each as fast as it can.
+/* callers STORE DIM ROWS.npy QUERIES.npy: many threads that search one collection, one query at
+ * a time, each as fast as it can.
  *
- * Each line of standard input is a number of threads, a way and a number of milliseconds. "gathered"
- * is wg_searcher_run. "apart" is the search inside the library, of which every thread does its own,
- * as if nobody else was there. "batch" is one thread that asks as many queries at once as there
- * were threads. The answer is a line of JSON: queries in a second, the percentiles of a call, in
- * seconds. */
+ * Each line of standard input is a number of threads, a way and a number of milliseconds.
+ * "gathered" is wg_searcher_run. "apart" is the search inside the library, of which every thread
+ * does its own, as if nobody else was there. "batch" is one thread that asks as many queries at
+ * once as there were threads. The answer is a line of JSON: queries in a second, and the
+ * percentiles of a call, in seconds. */
 #include "api/store.h"
 #include "base/mem.h"
 #include "bench/npy.h"

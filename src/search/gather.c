@@ -262,8 +262,8 @@ static void end_lead(struct gather *g, struct lane *lane, const struct search_an
     if (next) tell(next, GATHER_LEADS);
 }
 
-/* What the lane scans: the leader's queries where they are, or copied, with those of a group. false:
- * he is alone, or there was no memory for more. */
+/* What the lane scans: the leader's queries where they are, or copied, with those of a group.
+ * false: he is alone, or there was no memory for more. */
 static bool begin_scan(struct gather *g, struct lane *lane, struct gather_call *leader,
                        struct search_request *scan)
 {

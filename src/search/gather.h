@@ -6,8 +6,9 @@
  *
  * Each gets the bits that he would have got alone, of a source at least as new as his own. A call
  * whose deadline passes, or that is cancelled, leaves by itself: when it was leading, the others'
- * scan is begun again. A scan that fails fails for its leader only, for the same reason. Any thread.
- */
+ * scan is begun again. A scan that fails for another reason, too, fails for its leader only.
+ *
+ * Any thread. */
 #include "os/thread.h"
 #include "search/search.h"
 

@@ -66,8 +66,8 @@ out:
     return err;
 }
 
-/* What is beyond the limit, of count places: a device, or a larger search, may have found it all the
- * same. */
+/* What is beyond the limit, of count places: a device, or a larger search, may have found it all
+ * the same. */
 static void cut_off(enum metric metric, float limit, size_t count, struct found *found)
 {
     float sign = metric == METRIC_DOT ? -1 : 1;
