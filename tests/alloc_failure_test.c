@@ -117,6 +117,19 @@ static wg_err call_knn(void)
     return wg_knn(context, &params, rows, scores);
 }
 
+/* On some of the rows, so that they are copied, and all of them assigned at the end. */
+static wg_err call_kmeans(void)
+{
+    static float centroids[5 * DIM];
+    static uint32_t assignments[COUNT];
+    static uint64_t sizes[5];
+    wg_kmeans_params params;
+    wg_kmeans_params_init(&params);
+    params.metric = WG_COSINE, params.cluster_count = 5, params.dim = DIM;
+    params.rows = vectors, params.row_count = COUNT, params.rows_per_cluster = 20;
+    return wg_kmeans(context, &params, centroids, assignments, sizes, NULL);
+}
+
 static wg_err open_store(const char *where)
 {
     wg_store *opened = NULL;
@@ -294,6 +307,7 @@ static const struct {
     { "context create", call_context_create, NOTHING_OPEN, NULL },
     { "cancel create", call_cancel_create, NOTHING_OPEN, NULL },
     { "knn", call_knn, NOTHING_OPEN, NULL },
+    { "kmeans", call_kmeans, NOTHING_OPEN, NULL },
     { "store create", call_store_create, NOTHING_OPEN, NULL },
     { "store open", call_store_open, NOTHING_OPEN, NULL },
     { "verify", call_verify, NOTHING_OPEN, NULL },

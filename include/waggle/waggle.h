@@ -5,6 +5,7 @@
  *   context.h     threads, devices, cancellation: made once per program
  *   device.h      what was found to compute on
  *   knn.h         neighbours in a caller's array, with no store
+ *   kmeans.h      clusters of a caller's array
  *   store.h       a folder of collections
  *   collection.h  points: upsert, get, delete, scroll
  *   search.h      the nearest points of a collection
@@ -20,6 +21,7 @@
 #include "waggle/context.h"
 #include "waggle/device.h"
 #include "waggle/error.h"
+#include "waggle/kmeans.h"
 #include "waggle/knn.h"
 #include "waggle/maintain.h"
 #include "waggle/search.h"
