@@ -3,12 +3,24 @@
 #include "cli/output.h"
 #include "cli/session.h"
 
+#include <string.h>
+
 #define NOT_GIVEN UINT64_MAX
 
 static struct {
     uint64_t dim, history;
     int metric; /* a wg_metric */
-} flags = { .history = NOT_GIVEN, .metric = WG_COSINE };
+    bool codes;
+} flags = { .history = NOT_GIVEN, .metric = WG_COSINE, .codes = true };
+
+static wg_err parse_codes(const char *text, void *target)
+{
+    bool on = strcmp(text, "on") == 0;
+    if (!on && strcmp(text, "off") != 0)
+        return fail(WG_EINVAL, "codes are \"on\" or \"off\", got \"%s\"", text);
+    *(bool *)target = on;
+    return WG_OK;
+}
 
 static const struct option_spec options[] = {
     { "dim", 'd', .required = true, OPTION_COUNT, .value = "N", .target = &flags.dim, .min = 1,
@@ -18,6 +30,11 @@ static const struct option_spec options[] = {
     { "history", 0, .type = OPTION_COUNT, .value = "N", .target = &flags.history,
       .max = UINT64_MAX - 1,
       .help = "how many changed points \"waggle changes\" goes back\n(default: 10,000)" },
+    { "codes", 0, .type = OPTION_PARSED, .value = "on|off", .target = &flags.codes,
+      .parse = parse_codes,
+      .help =
+          "keep eight-bit codes of the vectors, a quarter of\ntheir size, for fast exact search "
+          "(default: on)" },
     { 0 },
 };
 
@@ -34,6 +51,7 @@ static void print(const char *name, const wg_collection_params *params)
     json_put(document, "dim", json_count(flags.dim));
     json_put(document, "metric", json_text(metric));
     json_put(document, "history", json_count(params->history));
+    json_put(document, "codes", json_flag(params->codes));
     output_json(document);
 }
 
@@ -46,6 +64,7 @@ static wg_err run(int argument_count, char **arguments)
     wg_collection_params_init(&params);
     params.dim = (uint32_t)flags.dim;
     params.metric = (wg_metric)flags.metric;
+    params.codes = flags.codes;
     if (flags.history != NOT_GIVEN) params.history = flags.history;
     TRY(session_open_context(&session));
     TRY(session_open_store(&session, SESSION_CREATE));

@@ -26,6 +26,10 @@ static void print_json(const char *name, const wg_collection_info *info)
     json_put(document, "segment_count", json_count(info->segment_count));
     json_put(document, "vector_bytes", json_count(info->vector_bytes));
     json_put(document, "disk_bytes", json_count(info->disk_bytes));
+    json_put(document, "codes", json_flag(info->codes));
+    json_put(document, "code_file_bytes", json_count(info->code_file_bytes));
+    json_put(document, "coded_row_count", json_count(info->coded_row_count));
+    json_put(document, "code_bytes", json_count(info->code_bytes));
     json_put(document, "epoch", json_count(info->epoch));
     json_put(document, "sequence", json_count(info->sequence));
     json_put(document, "chain_hash", json_text(hash));
@@ -35,7 +39,7 @@ static void print_json(const char *name, const wg_collection_info *info)
 
 static void print(const char *name, const wg_collection_info *info)
 {
-    char count[TEXT_SIZE], dead[TEXT_SIZE];
+    char count[TEXT_SIZE], dead[TEXT_SIZE], memory[TEXT_SIZE];
     struct table table = { .column_count = 2, .alignment = "ll" };
     table_add(&table, "collection");
     table_add(&table, "%s", name);
@@ -54,6 +58,12 @@ static void print(const char *name, const wg_collection_info *info)
     table_add(&table, "%s", text_bytes(info->vector_bytes, count));
     table_add(&table, "on disk");
     table_add(&table, "%s", text_bytes(info->disk_bytes, count));
+    table_add(&table, "codes");
+    if (info->codes)
+        table_add(&table, "%s on disk, %s in memory", text_bytes(info->code_file_bytes, count),
+                  text_bytes(info->code_bytes, memory));
+    else
+        table_add(&table, "off");
     table_add(&table, "epoch");
     table_add(&table, "%s", text_count(info->epoch, count));
     table_add(&table, "sequence");

@@ -4,6 +4,8 @@
 #include "cli/session.h"
 #include "cli/text.h"
 
+#include <string.h>
+
 static struct {
     bool equal;
     uint64_t limit;
@@ -19,13 +21,31 @@ static const struct option_spec options[] = {
 
 enum { SHOWN_SIZE = 128 };
 
-static void print_json(const struct session_totals *totals, const struct findings *problems)
+/* What is told of a store: problems, and caches that are damaged, which are none. */
+struct told {
+    struct findings problems, caches;
+};
+
+static void add(void *user, const char *sentence)
 {
+    struct told *told = user;
+    static const char of_cache[] = "cache: ";
+    bool is_cache = strncmp(sentence, of_cache, sizeof of_cache - 1) == 0;
+    if (is_cache)
+        findings_add(&told->caches, sentence + sizeof of_cache - 1);
+    else
+        findings_add(&told->problems, sentence);
+}
+
+static void print_json(const struct session_totals *totals, const struct told *told)
+{
+    const struct findings *problems = &told->problems;
     struct json_object *document = json_object_make();
     json_put(document, "store", json_text(common.store));
     json_put(document, "ok", json_flag(problems->count == 0));
     json_put(document, "problem_count", json_count(problems->count));
     json_put(document, "problems", json_object_get(problems->array));
+    json_put(document, "caches", json_object_get(told->caches.array));
     if (problems->count == 0) {
         json_put(document, "collections", json_count(totals->collections));
         json_put(document, "points", json_count(totals->points));
@@ -53,23 +73,24 @@ static wg_err verify(const char *name)
     wg_err err = WG_OK;
     struct session session = { 0 };
     struct session_totals totals = { 0 };
-    struct findings problems = findings_make("problem", flags.limit);
+    struct told told = { findings_make("problem", flags.limit),
+                         findings_make("cache", flags.limit) };
     uint64_t problem_count;
     TRY(session_open_context(&session));
-    TRY_WG(wg_store_verify(session.context, common.store, name, findings_add, &problems,
-                           &problem_count));
-    problems.count = problem_count;
-    if (problems.count == 0) {
+    TRY_WG(wg_store_verify(session.context, common.store, name, add, &told, &problem_count));
+    told.problems.count = problem_count;
+    if (problem_count == 0) {
         TRY(session_open_store(&session, SESSION_READ));
         TRY(session_count(&session, name, &totals));
     }
     if (common.json)
-        print_json(&totals, &problems);
+        print_json(&totals, &told);
     else
-        print(&totals, &problems);
-    if (problems.count > 0) err = fail_silently(EXIT_FAILED);
+        print(&totals, &told.problems);
+    if (problem_count > 0) err = fail_silently(EXIT_FAILED);
 out:
-    findings_fini(&problems);
+    findings_fini(&told.caches);
+    findings_fini(&told.problems);
     session_close(&session);
     return err;
 }
@@ -130,7 +151,8 @@ const struct command cmd_verify = {
     .summary = "check every checksum and cross-reference, or compare two stores",
     .details =
         "Reads all that the store, or one collection, has on disk. Prints each problem as a\n"
-        "sentence; exit code 1 when there is one. With --equal A and B, folders or exported\n"
+        "sentence; exit code 1 when there is one. Codes that are damaged are told of too, and\n"
+        "are no problem: they are made anew. With --equal A and B, folders or exported\n"
         "files, are compared instead: history, points, versions, vectors, payloads, order of\n"
         "rows. Each difference is a sentence, at most 100 of a collection; exit code 1 likewise.",
     .argument_max = 2,

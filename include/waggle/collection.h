@@ -114,6 +114,12 @@ WG_API WG_CHECKED wg_err wg_collection_refresh(wg_collection *collection);
  * to 128 MiB is copied at a time. cancel may be NULL. WG_ECANCELLED: what was done stays done. */
 WG_API WG_CHECKED wg_err wg_collection_compact(wg_collection *collection, const wg_cancel *cancel);
 
+/* Switches codes on or off, as wg_collection_params.codes does at the beginning: off, searches read
+ * rows from now on, and no file with codes is left; the memory of those that were made is given
+ * back when the collection's files are closed. Answers are the same. It is kept, and changes no
+ * sequence. WG_EREADONLY, WG_ENOSPC, WG_EIO, WG_ENOMEM. */
+WG_API WG_CHECKED wg_err wg_collection_set_codes(wg_collection *collection, bool on);
+
 typedef struct wg_point {
     wg_id id;
     bool found; /* false: there is no such point, and the rest is zero */
@@ -154,8 +160,12 @@ typedef struct wg_collection_info {
     uint64_t chain_hash; /* over all writes: equal histories, equal hashes */
     uint64_t horizon; /* the list of changes holds those behind this sequence */
     uint64_t coded_row_count; /* rows with eight-bit codes in memory, which exact searches read in
-                                 their place; made in the background */
-    uint64_t code_bytes; /* of those */
+                                 their place; made in the background, or read from beside the rows
+                                 by the first search */
+    uint64_t code_bytes; /* that these take: memory of the process, no pages of a file; given back
+                            when the collection's files are closed (open_limit) */
+    uint64_t code_file_bytes; /* of the codes that are kept beside the rows on disk */
+    bool codes; /* whether rows have codes: wg_collection_set_codes */
 } wg_collection_info;
 
 #define wg_collection_info_init(info) wg_collection_info_init_sized((info), sizeof *(info))

@@ -8,7 +8,9 @@
 #include "base/size.h"
 #include "quant/encode.h"
 #include "store/archive.h"
+#include "store/codes_file.h"
 #include "store/compact.h"
+#include "store/encode.h"
 #include "store/id.h"
 #include "store/read.h"
 #include "store/write.h"
@@ -239,6 +241,16 @@ wg_err wg_collection_compact(wg_collection *collection, const wg_cancel *cancel)
     return err;
 }
 
+wg_err wg_collection_set_codes(wg_collection *collection, bool on)
+{
+    struct collection *c;
+    wg_err err = member_enter(collection->member, &c);
+    if (err != WG_OK) return err;
+    err = collection_set_codes(c, on);
+    member_leave(collection->member);
+    return err;
+}
+
 size_t wg_points_count(const wg_points *points)
 {
     return points->count;
@@ -297,10 +309,12 @@ void wg_collection_info_init_sized(wg_collection_info *info, size_t size)
     params_fill(info, size, &defaults, sizeof defaults);
 }
 
-static void count_codes(const struct view *view, wg_collection_info *out)
+static void count_codes(const struct view *view, bool has_files, wg_collection_info *out)
 {
     for (size_t i = 0; i < view->layout.count; i++) {
-        const struct codes *codes = atomic_load(&view->layout.placed[i].segment->codes.codes);
+        const struct segment *segment = view->layout.placed[i].segment;
+        const struct codes *codes = atomic_load(&segment->codes.codes);
+        if (has_files) out->code_file_bytes += codes_file_bytes(segment);
         if (!codes) continue;
         out->coded_row_count += codes->row_count;
         out->code_bytes += codes_bytes(codes);
@@ -322,11 +336,12 @@ static wg_err describe(struct collection *c, wg_collection_info *out)
         .sequence = view->commit.sequence,
         .chain_hash = view->commit.chain_hash,
         .horizon = view->commit.horizon,
+        .codes = c->coded,
     };
-    count_codes(view, &known);
+    const struct archive *archive = db_archive(c->db);
+    count_codes(view, !archive, &known);
     view_release(&view);
     wg_err err = WG_OK;
-    const struct archive *archive = db_archive(c->db);
     if (archive)
         known.disk_bytes = archive_size(archive);
     else

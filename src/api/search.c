@@ -188,7 +188,6 @@ static wg_err run(wg_searcher *s, const wg_search_params *p)
     TRY(ready_queries(s, p, &queries));
     collection_release_view(c, &s->view);
     s->view = collection_view(c);
-    collection_encode(c, s->view);
     struct search_request request = {
         .source = &s->view->source,
         .residency = c->residency,
@@ -200,6 +199,7 @@ static wg_err run(wg_searcher *s, const wg_search_params *p)
         .limit = metric_limit((wg_metric)c->space.metric, p->threshold),
         .stop = stop_of(p->timeout_ms, p->cancel),
     };
+    collection_ready_codes(c, s->view, &request.stop);
     TRY(search_view(s, &request, &answer));
     if (answer.uncovered) collection_cover(c);
     TRY(make_hits(s, &answer, p->with));

@@ -16,7 +16,11 @@ void wg_store_params_init_sized(wg_store_params *params, size_t size)
 
 void wg_collection_params_init_sized(wg_collection_params *params, size_t size)
 {
-    static const wg_collection_params defaults = { .metric = WG_COSINE, .history = 10000 };
+    static const wg_collection_params defaults = {
+        .metric = WG_COSINE,
+        .history = 10000,
+        .codes = true,
+    };
     params_fill(params, size, &defaults, sizeof defaults);
 }
 
@@ -25,6 +29,7 @@ struct store_params store_params_of(wg_context *context, const char *path,
 {
     return (struct store_params){
         .devices = context->devices,
+        .pool = context->pool,
         .background = context->background,
         .log = context->log,
         .path = path,
@@ -72,6 +77,7 @@ wg_err wg_collection_create(wg_store *store, const char *name, const wg_collecti
     struct store_seed seed = {
         .space = { .dim = p.dim, .metric = (uint16_t)p.metric },
         .history = p.history,
+        .uncoded = !p.codes,
     };
     TRY(store_create_collection(store->store, name, &seed));
 out:

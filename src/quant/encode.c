@@ -5,8 +5,10 @@
 #include "kernel/fpenv.h"
 #include "os/machine.h"
 #include "quant/sample.h"
+#include "waggle/knn.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { PANELS_PER_TASK = 64 };
 
@@ -44,21 +46,63 @@ out:
     return err;
 }
 
+/* With room, and without a centre. */
+static wg_err create(enum metric metric, size_t dim, uint64_t capacity, struct codes **out)
+{
+    wg_err err = WG_OK;
+    struct codes *codes = NULL;
+    TRY(mem_resize(&codes, 1));
+    *codes = (struct codes){
+        .metric = metric,
+        .dim = dim,
+        .capacity = capacity / PANEL_ROWS * PANEL_ROWS,
+    };
+    TRY(make_room(codes));
+    *out = codes;
+    codes = NULL; /* moved */
+out:
+    codes_destroy(&codes);
+    return err;
+}
+
 wg_err codes_create(const struct encode_params *p, struct codes **out)
 {
     wg_err err = WG_OK;
     struct codes *codes = NULL;
     struct fp_env env = fp_env_enter();
-    TRY(mem_resize(&codes, 1));
-    *codes = (struct codes){ .metric = p->metric,
-                             .dim = p->dim,
-                             .capacity = p->capacity / PANEL_ROWS * PANEL_ROWS };
-    TRY(make_room(codes));
+    TRY(create(p->metric, p->dim, p->capacity, &codes));
     TRY(choose(p, codes));
     *out = codes;
     codes = NULL; /* moved */
 out:
     fp_env_leave(env);
+    codes_destroy(&codes);
+    return err;
+}
+
+static bool is_allowed(const struct codes_shape *shape)
+{
+    double norm = shape->centre_norm;
+    bool good =
+        (double)shape->scale >= scale_min && isfinite(shape->scale) && isfinite(norm) && norm >= 0;
+    for (size_t i = 0; i < shape->dim && good; i++)
+        good = fabsf(shape->centre[i]) <= WG_COMPONENT_MAX; /* false for a NaN */
+    return good;
+}
+
+wg_err codes_create_as(const struct codes_shape *shape, struct codes **out)
+{
+    wg_err err = WG_OK;
+    struct codes *codes = NULL;
+    if (!is_allowed(shape))
+        return wg_fail(WG_EINVAL, "a centre or a scale that no rows are coded by");
+    TRY(create(shape->metric, shape->dim, shape->capacity, &codes));
+    memcpy(codes->centre, shape->centre, shape->dim * sizeof *shape->centre);
+    codes->centre_norm = shape->centre_norm;
+    codes->scale = shape->scale;
+    *out = codes;
+    codes = NULL; /* moved */
+out:
     codes_destroy(&codes);
     return err;
 }

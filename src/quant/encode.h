@@ -19,6 +19,17 @@ uint64_t codes_size(size_t dim, uint64_t row_count);
 
 /* Codes of no row yet, with a centre and a scale for these. */
 WG_CHECKED wg_err codes_create(const struct encode_params *params, struct codes **out);
+/* The same, with a centre and a scale that were chosen before: codes that were made behind them are
+ * put in by the caller. WG_EINVAL: none that rows can be coded behind. */
+struct codes_shape {
+    enum metric metric;
+    size_t dim;
+    uint64_t capacity;
+    const float *centre; /* dim */
+    double centre_norm;
+    float scale;
+};
+WG_CHECKED wg_err codes_create_as(const struct codes_shape *shape, struct codes **out);
 void codes_destroy(struct codes **codes);
 /* Memory that the coded rows take. */
 uint64_t codes_bytes(const struct codes *codes);

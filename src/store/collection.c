@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 #include "os/machine.h"
+#include "store/codes_file.h"
+#include "store/encode.h"
 #include "store/id.h"
 #include "store/live.h"
 
@@ -57,12 +59,15 @@ static wg_err write_first(struct db *db, const struct collection_seed *seed)
     struct format_record format = format_current();
     struct commit_record commit = { .epoch = 1 };
     struct settings_record settings = { .history = seed->history };
+    struct codes_record codes = { .on = 0 };
     struct space_key key = space_key_of(0);
     TRY(db_write_begin(db, &txn));
     TRY(db_put(&txn, TABLE_META, db_text("format"), (struct bytes){ &format, sizeof format }));
     TRY(db_put(&txn, TABLE_META, db_text("commit"), (struct bytes){ &commit, sizeof commit }));
     TRY(db_put(&txn, TABLE_META, db_text("settings"),
                (struct bytes){ &settings, sizeof settings }));
+    if (seed->uncoded)
+        TRY(db_put(&txn, TABLE_META, db_text("codes"), (struct bytes){ &codes, sizeof codes }));
     TRY(db_put(&txn, TABLE_META, db_text("name"), db_text(seed->name)));
     TRY(db_put(&txn, TABLE_SPACES, KEY_BYTES(key),
                (struct bytes){ &seed->space, sizeof seed->space }));
@@ -99,6 +104,18 @@ static wg_err must_get(struct db_txn *txn, unsigned table, struct bytes key, con
     return err;
 }
 
+/* Where nothing is said, rows have codes. */
+static wg_err read_coded(struct db_txn *txn, bool *out)
+{
+    bool found;
+    struct bytes value;
+    struct codes_record record = { .on = 1 };
+    wg_err err = db_get(txn, TABLE_META, db_text("codes"), &found, &value);
+    if (err == WG_OK && found) err = RECORD_READ(value, &record, "the record of codes");
+    *out = record.on != 0;
+    return err;
+}
+
 static bool is_in_bounds(const struct collection_meta *meta)
 {
     const struct commit_record *commit = &meta->commit;
@@ -124,6 +141,7 @@ wg_err collection_read_meta(struct db_txn *txn, const char *folder, bool read_on
     TRY(RECORD_READ(value, &meta.commit, "the commit's record"));
     TRY(must_get(txn, TABLE_META, db_text("settings"), "the settings' record", &value));
     TRY(RECORD_READ(value, &meta.settings, "the settings' record"));
+    TRY(read_coded(txn, &meta.coded));
     TRY(must_get(txn, TABLE_SPACES, KEY_BYTES(key), "the space's record", &value));
     TRY(RECORD_READ(value, &meta.space, "the space's record"));
     if (!is_in_bounds(&meta))
@@ -181,6 +199,7 @@ static wg_err load_view(struct collection *c, struct db_txn *txn, const struct v
         c->space = l.meta.space;
         c->history = l.meta.settings.history;
     }
+    if (!before || read_only) c->coded = l.meta.coded;
     TRY(layout_load_all(&l.layout, &source, txn, TABLE_SEGMENTS));
     TRY(load_live(&l));
     struct view_params params = {
@@ -189,6 +208,7 @@ static wg_err load_view(struct collection *c, struct db_txn *txn, const struct v
         .commit = l.meta.commit,
         .layout = &l.layout,
         .live = &l.live,
+        .coded = c->coded,
     };
     TRY(view_create(&params, out));
 out:
@@ -215,19 +235,27 @@ static wg_err load_newest(struct collection *c, const struct view *before, struc
     return err;
 }
 
-/* Segments that no record names: a writer crashed before its commit, or before it removed them. */
+/* Of a segment that a record names, or of its codes. */
+static bool is_named(const struct collection *c, const char *name)
+{
+    for (size_t i = 0; i < c->current->layout.count; i++) {
+        char known[32], codes[32];
+        const struct segment_header *header = &c->current->layout.placed[i].segment->header;
+        segment_name(header->space, header->number, known);
+        codes_file_name(header->space, header->number, codes);
+        if (strcmp(known, name) == 0 || (c->coded && strcmp(codes, name) == 0)) return true;
+    }
+    return false;
+}
+
+/* Segments that no record names: a writer crashed before its commit, or before it removed them;
+ * codes without a segment, or not finished. */
 static bool sweep_file(void *user, const char *name)
 {
     struct collection *c = user;
-    bool named = false;
-    for (size_t i = 0; i < c->current->layout.count; i++) {
-        char known[32];
-        const struct segment_header *header = &c->current->layout.placed[i].segment->header;
-        segment_name(header->space, header->number, known);
-        named = named || strcmp(known, name) == 0;
-    }
     char *path = NULL;
-    if (!named && segment_is_name(name) && path_join(c->folder, name, &path) == WG_OK)
+    bool ours = segment_is_name(name) || codes_file_is_name(name);
+    if (ours && !is_named(c, name) && path_join(c->folder, name, &path) == WG_OK)
         file_discard(path); /* tried again when it is opened next */
     mem_free(&path);
     return true;
@@ -317,6 +345,7 @@ void collection_close(struct collection **collection)
     if (!c) return;
     finish_work(c);
     gather_destroy(&c->gather);
+    if (c->current) collection_save_codes(c);
     residency_destroy(&c->residency);
     view_release(&c->current);
     db_close(&c->db);

@@ -25,7 +25,8 @@ enum { SEGMENT_BYTES_MAX = 128 << 20 };
 /* What a collection uses of its surroundings. */
 struct store_host {
     struct device_set *devices;
-    struct background *background; /* covering, compaction */
+    struct pool *pool;
+    struct background *background; /* covering, coding, compaction */
     struct background *timer;      /* short work: commits that are due, files that go */
     struct log log;
     uint32_t commit_interval_ms, reader_limit;
@@ -51,7 +52,9 @@ struct collection {
     atomic_uint next_segment; /* the number of the next segment file */
     atomic_bool broken;   /* a sync failed: nothing more is written */
     atomic_bool covering; /* rows are on their way to a device */
-    atomic_bool encoding; /* a job in the background makes codes, or is about to */
+    atomic_bool coded; /* rows get codes; as the tables say */
+    atomic_bool encoding; /* claimed by who makes codes, or has to do with their files */
+    atomic_uint search_count; /* as far as coding wants to know */
     atomic_bool compacting;      /* a job in the background is on its way */
     struct mutex compaction;     /* held by the thread that compacts */
     atomic_uint_least64_t last_sequence, compact_after; /* not before that sequence */
@@ -71,6 +74,7 @@ struct collection_seed {
     const char *name;
     struct space_record space;
     uint64_t history;
+    bool uncoded; /* rows get no codes */
     enum collection_mode mode;
     uint32_t reader_limit;
 };
@@ -101,6 +105,7 @@ struct collection_meta {
     struct commit_record commit;
     struct space_record space;
     struct settings_record settings;
+    bool coded;
 };
 WG_CHECKED wg_err collection_read_meta(struct db_txn *txn, const char *folder, bool read_only,
                                        struct collection_meta *out);

@@ -445,6 +445,7 @@ static wg_err make_view(struct commit *commit, struct view **out)
         .commit = commit->record,
         .layout = &commit->layout,
         .live = &commit->live,
+        .coded = c->coded,
     };
     return view_create(&params, out);
 }

@@ -128,13 +128,15 @@ static wg_err write_meta(struct exporting *e)
     commit.history_count = commit.history_bytes = 0;
     commit.history_row = commit.row_end;
     commit.next_segment = e->segment_count;
+    struct codes_record codes = { .on = 0 }; /* there only where it is so */
     const struct entry entries[] = {
+        { db_text("codes"), { &codes, sizeof codes } },
         { db_text("commit"), { &commit, sizeof commit } },
         { db_text("format"), { &format, sizeof format } },
         { db_text("name"), db_text(e->name) },
         { db_text("settings"), { &e->meta.settings, sizeof e->meta.settings } },
     };
-    return write_table(e, "c-1/tables/meta", entries, 4);
+    return write_table(e, "c-1/tables/meta", entries + e->meta.coded, 5 - (size_t)e->meta.coded);
 }
 
 static uint64_t capacity_of(const struct exporting *e)

@@ -51,6 +51,12 @@ struct settings_record {
 };
 static_assert(sizeof(struct settings_record) == 8, "as in FORMAT.md");
 
+/* Likewise, key "codes": whether rows have eight-bit codes. Where there is none, they have. */
+struct codes_record {
+    uint32_t on; /* 0: off */
+};
+static_assert(sizeof(struct codes_record) == 4, "as in FORMAT.md");
+
 /* Likewise, key "name": the collection's, for a store whose registry is lost. */
 
 /* Table "spaces", key: space_key. */

@@ -39,7 +39,7 @@ struct saving {
     const char *name;
     char *folder;
     struct tables tables;
-    bool has_commit, has_space, has_settings;
+    bool has_commit, has_space, has_settings, uncoded;
     char refused[256]; /* why this program may not read it */
     struct collection_meta meta;
     struct layout layout;
@@ -147,6 +147,10 @@ static wg_err take_meta(struct saving *s, struct bytes key, struct bytes value)
     } else if (is_key(key, "settings")) {
         err = RECORD_READ(value, &s->meta.settings, "the settings' record");
         s->has_settings = err == WG_OK;
+    } else if (is_key(key, "codes")) {
+        struct codes_record codes;
+        err = RECORD_READ(value, &codes, "the record of codes");
+        s->uncoded = err == WG_OK && codes.on == 0;
     }
     return err;
 }
@@ -396,6 +400,7 @@ static wg_err copy_saved(struct saving *s)
     struct store_seed seed = {
         .space = s->meta.space,
         .history = s->has_settings ? s->meta.settings.history : 10000,
+        .uncoded = s->uncoded,
     };
     TRY(store_create_collection(store, s->name, &seed));
     TRY(store_open_member(store, s->name, &member));

@@ -3,6 +3,7 @@
 #include "base/checksum.h"
 #include "base/mem.h"
 #include "quant/encode.h"
+#include "store/codes_file.h"
 #include "store/id.h"
 
 #include <inttypes.h>
@@ -200,7 +201,7 @@ wg_err segment_open(const struct segment_place *place, const struct segment_para
     s->map_size = grows ? (size_t)extent_max(&s->header)
                         : (size_t)(s->header.strings_offset + record->strings_size);
     TRY(file_map(&s->file, place->offset, s->map_size, &s->map));
-    s->row_count = record->row_count;
+    s->row_count = s->opened_count = record->row_count;
     s->strings_size = record->strings_size;
     TRY(check_numbers(s));
     if (use != SEGMENT_APPEND) segment_seal(s);
@@ -228,7 +229,10 @@ void segment_release(struct segment **segment)
     struct codes *codes = atomic_load(&s->codes.codes);
     codes_destroy(&codes);
     file_unmap(&s->map, s->map_size);
-    if (s->doomed && s->file.path) file_discard(s->file.path); /* else swept at open */
+    if (s->doomed && s->file.path) { /* else swept at open */
+        codes_file_discard(s);
+        file_discard(s->file.path);
+    }
     file_close(&s->file);
     mem_free(&s);
 }
@@ -261,6 +265,12 @@ void segment_seal(struct segment *segment)
 static const struct id_slot *slots_of(const struct segment *s)
 {
     return (const void *)((const char *)s->map + s->header.ids_offset);
+}
+
+void segment_sums(const struct segment *segment, uint64_t first, size_t count, uint32_t *sums)
+{
+    const struct id_slot *slots = slots_of(segment) + first;
+    for (size_t i = 0; i < count; i++) sums[i] = slots[i].sum;
 }
 
 const float *segment_vectors(const struct segment *segment)

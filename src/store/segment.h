@@ -51,8 +51,13 @@ struct segment {
     uint64_t row_count; /* appended so far */
     uint64_t end_row;   /* of a packed one */
     atomic_uint_least64_t strings_size; /* written so far, and read to check ids */
+    uint64_t opened_count; /* rows that were there when the file was opened */
     struct code_cell codes; /* of its rows */
-    atomic_bool uncoded;    /* there was no memory for codes; it is not tried again */
+    /* What is done about codes, by the thread that has claimed the collection's (store/encode.h). */
+    atomic_bool uncoded; /* there was no memory for them; it is not tried again */
+    atomic_bool sought; /* they were looked for beside it (store/codes_file.h) */
+    atomic_bool unsaved; /* they could not be written there; it is not tried again */
+    atomic_uint_least64_t saved_count; /* rows whose codes are there */
 };
 
 struct segment_params {
@@ -125,6 +130,8 @@ uint64_t segment_row(const struct segment *segment, uint64_t i);
 uint64_t segment_find(const struct segment *segment, uint64_t row_count, uint64_t row);
 /* Borrowed from the segment; of type 0 when what is there is no id. */
 wg_id segment_id(const struct segment *segment, uint64_t i);
+/* The checksums of rows first to first + count, as their slots have them. */
+void segment_sums(const struct segment *segment, uint64_t first, size_t count, uint32_t *sums);
 /* Recomputes what segment_append gave, from the file. WG_ECORRUPT: an id that is none. */
 WG_CHECKED wg_err segment_row_sum(const struct segment *segment, uint64_t i, uint32_t *out);
 /* WG_ECORRUPT: the row is not what was written. */

@@ -235,6 +235,7 @@ wg_err store_open(const struct store_params *params, struct store **out)
     TRY(mem_resize(&store, 1));
     *store = (struct store){
         .host = { .devices = params->devices,
+                  .pool = params->pool,
                   .background = params->background,
                   .log = params->log,
                   .commit_interval_ms = params->commit_interval_ms,
@@ -337,6 +338,7 @@ wg_err store_create_collection(struct store *store, const char *name, const stru
         .seed = { .name = name,
                   .space = seed->space,
                   .history = seed->history,
+                  .uncoded = seed->uncoded,
                   .mode = mode_of(store),
                   .reader_limit = store->host.reader_limit },
     };

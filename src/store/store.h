@@ -8,6 +8,7 @@ struct store;
 
 struct store_params {
     struct device_set *devices;
+    struct pool *pool;
     struct background *background;
     struct log log;
     const char *path; /* NULL: in memory */
@@ -30,6 +31,7 @@ uint32_t store_reader_limit(const struct store *store);
 struct store_seed {
     struct space_record space;
     uint64_t history;
+    bool uncoded;
 };
 WG_CHECKED wg_err store_create_collection(struct store *store, const char *name,
                                           const struct store_seed *seed);

@@ -15,7 +15,7 @@ enum { DIM = 3 };
 
 static struct surroundings around;
 static char folder[SCRATCH_PATH_SIZE];
-static const struct store_seed seed = { { DIM, WG_DOT, 0 }, 1000 };
+static const struct store_seed seed = { .space = { DIM, WG_DOT, 0 }, .history = 1000 };
 
 static int set_up(void **state)
 {

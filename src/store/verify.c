@@ -2,6 +2,8 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "quant/encode.h"
+#include "store/codes_file.h"
 #include "store/history.h"
 #include "store/id.h"
 #include "store/live.h"
@@ -298,6 +300,37 @@ out:
     return err;
 }
 
+/* A cache costs time, no data: it is told of, and not counted. */
+static void tell_cache(struct check *check)
+{
+    char text[1024];
+    snprintf(text, sizeof text, "cache: collection \"%s\": %s", check->name, wg_message());
+    if (check->report->problem) check->report->problem(check->report->user, text);
+}
+
+/* Codes beside the segments, where there are any. */
+static wg_err check_codes(struct check *check)
+{
+    if (db_archive(check->db) || !check->meta.coded) return WG_OK;
+    for (size_t i = 0; i < check->layout.count; i++) {
+        struct codes *codes = NULL;
+        const struct placed *placed = &check->layout.placed[i];
+        struct codes_wanted wanted = {
+            .segment = placed->segment,
+            .row_count = placed->row_count,
+            .metric = check->meta.space.metric == WG_EUCLIDEAN ? METRIC_L2 : METRIC_DOT,
+        };
+        wg_err err = codes_file_read(&wanted, &codes);
+        codes_destroy(&codes);
+        if (err == WG_ENOMEM) return err;
+        if (err == WG_ECORRUPT || err == WG_EVERSION)
+            tell_cache(check);
+        else if (err != WG_OK && err != WG_ENOTFOUND)
+            problem_of(check, err);
+    }
+    return WG_OK;
+}
+
 static wg_err check_tables(struct check *check)
 {
     uint64_t before = check->report->problem_count;
@@ -306,7 +339,10 @@ static wg_err check_tables(struct check *check)
     if (err == WG_OK) err = walk(check, TABLE_SEGMENTS, check_segment);
     if (err != WG_OK) return err;
     bool none = check->layout.count == 0 && check->meta.commit.point_count > 0;
-    if (check->report->problem_count == before && !none) return check_rows_and_points(check);
+    if (check->report->problem_count == before && !none) {
+        err = check_rows_and_points(check);
+        return err == WG_OK ? check_codes(check) : err;
+    }
     problem(check, "a segment is missing or damaged; what is in the others was not checked");
     return WG_OK;
 }

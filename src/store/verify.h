@@ -5,9 +5,9 @@
 #include "waggle/maintain.h"
 
 struct verify_report {
-    wg_problem_fn *problem; /* may be NULL */
+    wg_problem_fn *problem; /* may be NULL; also told of caches: "cache: ..." */
     void *user;
-    uint64_t problem_count;
+    uint64_t problem_count; /* without those of caches */
     wg_err cause; /* of the first problem that is no damage: what could not be read. WG_OK: none */
 };
 

@@ -10,7 +10,7 @@ static wg_err fill(struct view *view, const struct view_params *params)
     for (size_t i = 0; i < view->layout.count; i++) {
         const struct placed *placed = &view->layout.placed[i];
         struct row_batch batch = { segment_vectors(placed->segment), (size_t)placed->row_count,
-                                   &placed->segment->codes };
+                                   params->coded ? &placed->segment->codes : NULL };
         TRY(source_append(&view->source, &batch));
     }
     if (view->commit.point_count < view->source.row_count)

@@ -18,6 +18,7 @@ struct view_params {
     struct commit_record commit;
     const struct layout *layout; /* copied */
     const struct bitmap *live;   /* shared; by position */
+    bool coded; /* rows' codes may be read in their place */
 };
 
 WG_CHECKED wg_err view_create(const struct view_params *params, struct view **out);

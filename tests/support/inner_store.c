@@ -27,6 +27,7 @@ void surroundings_begin(struct surroundings *out)
     must_ok(device_set_create(&params, &out->set));
     out->host = (struct store_host){
         .devices = out->set,
+        .pool = out->pool,
         .background = out->background,
         .timer = out->timer,
         .reader_limit = READERS,
