@@ -99,7 +99,7 @@ static void add_victim(void *user, const char *path, size_t size)
 {
     (void)size;
     struct victims *victims = user;
-    if (strcmp(strrchr(path, '/'), "/lock") == 0) return;
+    if (strcmp(strrchr(path, '/'), "/lock") == 0 || strstr(path, ".codes")) return; /* a cache */
     must(victims->count < FILES_MAX, "too many files");
     snprintf(victims->paths[victims->count++], COPIES_PATH_SIZE, "%s", path);
 }

@@ -365,9 +365,13 @@ wg_err codes_file_read(const struct codes_wanted *wanted, struct codes **out)
 uint64_t codes_file_bytes(const struct segment *segment)
 {
     uint64_t size = 0;
+    char *path = NULL;
     struct file file = { 0 };
-    if (open_beside(segment, &file) == WG_OK && file_size(&file, &size) != WG_OK) size = 0;
+    if (path_of(segment, "", &path) == WG_OK && file_exists(path) &&
+        file_open(path, FILE_READ, &file) == WG_OK && file_size(&file, &size) != WG_OK)
+        size = 0;
     file_close(&file);
+    mem_free(&path);
     return size;
 }
 

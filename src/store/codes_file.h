@@ -36,7 +36,7 @@ uint64_t codes_file_size(size_t dim, uint64_t row_count);
 WG_CHECKED wg_err codes_file_write(const struct segment *segment, const struct codes *codes,
                                    uint64_t *saved);
 
-/* Codes of the segment's rows below row_count, into memory of their own: what becomes of the file
+/* Codes of the segment's rows below row_count, from a file that is there, into memory of their own: what becomes of the file
  * changes nothing. WG_ENOTFOUND: there is none. WG_ECORRUPT, WG_EVERSION: it is not used. */
 struct codes_wanted {
     const struct segment *segment;
@@ -46,7 +46,7 @@ struct codes_wanted {
 };
 WG_CHECKED wg_err codes_file_read(const struct codes_wanted *wanted, struct codes **out);
 
-/* How large the file is; 0: there is none. */
+/* How large the file is; 0: there is none. wg_message() stays as it is. */
 uint64_t codes_file_bytes(const struct segment *segment);
 /* Removes it if that can be done; wg_message() stays as it is. */
 void codes_file_discard(const struct segment *segment);

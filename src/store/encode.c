@@ -120,7 +120,7 @@ static void load(struct collection *c, const struct placed *placed, const struct
     struct segment *segment = placed->segment;
     struct codes_wanted wanted = { segment, placed->row_count, coded_metric(c), stop };
     if (segment->sought) return;
-    wg_err err = check_memory(c, segment);
+    wg_err err = codes_file_bytes(segment) > 0 ? check_memory(c, segment) : WG_ENOTFOUND;
     if (err == WG_OK) err = codes_file_read(&wanted, &codes);
     if (err == WG_OK) {
         segment->saved_count = codes->row_count;

@@ -53,8 +53,8 @@ struct segment {
     atomic_uint_least64_t strings_size; /* written so far, and read to check ids */
     uint64_t opened_count; /* rows that were there when the file was opened */
     struct code_cell codes; /* of its rows */
-    /* What is done about codes, by the thread that has claimed the collection's (store/encode.h). */
-    atomic_bool uncoded; /* there was no memory for them; it is not tried again */
+    /* Changed by the thread that has claimed the collection's codes (store/encode.h). */
+    atomic_bool uncoded; /* there was no memory for codes; it is not tried again */
     atomic_bool sought; /* they were looked for beside it (store/codes_file.h) */
     atomic_bool unsaved; /* they could not be written there; it is not tried again */
     atomic_uint_least64_t saved_count; /* rows whose codes are there */

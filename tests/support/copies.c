@@ -273,7 +273,8 @@ static void add_file(void *user, const char *path, size_t size)
     struct files *files = user;
     struct stat status;
     const char *name = strrchr(path, '/') + 1;
-    if (strcmp(name, "lock.mdb") == 0 || strcmp(name, "lock") == 0) return;
+    if (strcmp(name, "lock.mdb") == 0 || strcmp(name, "lock") == 0 || strstr(name, ".codes"))
+        return;
     must(stat(path, &status) == 0, "no %s", path);
     must(files->count < sizeof files->identities / sizeof *files->identities, "too many files");
     files->identities[files->count++] = status.st_ino;

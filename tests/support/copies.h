@@ -51,7 +51,7 @@ void copies_upsert_wide(wg_collection *wide, size_t first, size_t count, float v
 /* Writes to the first of these stores in every way, and looks whether it is sound then. */
 void copies_disturb(const char *path);
 
-/* The store's files, but for locks. */
+/* The store's files, but for locks and codes, a cache that copies do not have. */
 struct files {
     uint64_t hash; /* of their names, identities and content */
     size_t count, linked; /* those that have another name */
