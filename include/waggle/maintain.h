@@ -13,8 +13,8 @@ typedef void wg_problem_fn(void *user, const char *problem);
  * checksum and cross-reference, beside a process that may write. Each thing found wrong is reported
  * once; report may be NULL. collection may be NULL, for all of them, or an alias. WG_EBUSY: this
  * process has it open. WG_OK also when problems were found: problem_count says how many. Damaged
- * codes, which are kept beside the rows (wg_collection_params), are reported too, in a sentence that
- * begins with "cache: ", and not counted: they are not used, and are made anew. */
+ * codes, which are kept beside the rows (wg_collection_params), are reported too, in a sentence
+ * that begins with "cache: ", and not counted: they are not used, and are made anew. */
 WG_API WG_CHECKED wg_err wg_store_verify(wg_context *context, const char *path,
                                          const char *collection, wg_problem_fn *report, void *user,
                                          uint64_t *problem_count);

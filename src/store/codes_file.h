@@ -36,7 +36,7 @@ uint64_t codes_file_size(size_t dim, uint64_t row_count);
 WG_CHECKED wg_err codes_file_write(const struct segment *segment, const struct codes *codes,
                                    uint64_t *saved);
 
-/* Codes of the segment's rows below row_count, from a file that is there, into memory of their own: what becomes of the file
+/* Codes of the segment's rows below row_count, into memory of their own: what becomes of the file
  * changes nothing. WG_ENOTFOUND: there is none. WG_ECORRUPT, WG_EVERSION: it is not used. */
 struct codes_wanted {
     const struct segment *segment;
