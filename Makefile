@@ -13,14 +13,14 @@ CHECKED     ?=
 # kernels.
 FIXED_ADDRESSES = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: help demo release check check-all check-slow check-asan check-tsan fuzz coverage bench \
+.PHONY: help demo release check check-all check-slow check-tiers check-asan check-tsan fuzz coverage bench \
         accept install format clean
 .NOTPARALLEL:
 
 help:
 	@echo 'make demo       search 60,000 pictures: set up, build, import, answer, show (DEMO_ARGS=...)'
 	@echo 'make check      build and test; minutes'
-	@echo 'make check-all  and with sanitizers, fuzzers, slow tests and coverage; up to an hour'
+	@echo 'make check-all  and with sanitizers, fuzzers, slow tests, lower tiers and coverage; up to an hour'
 	@echo 'make coverage   which lines of src/ the tests run'
 	@echo 'make bench      how fast Waggle is here (BENCH_ARGS=...)'
 	@echo 'make accept     how fast next to its peers, each figure with PASS or FAIL'
@@ -44,6 +44,7 @@ check:
 check-all: $(if $(CHECKED),,check)
 	@tools/setup check-all
 	@$(MAKE) check-slow
+	@$(MAKE) check-tiers
 	@$(MAKE) fuzz
 	@$(MAKE) coverage
 	@$(MAKE) check-tsan
@@ -52,6 +53,10 @@ check-all: $(if $(CHECKED),,check)
 check-slow:
 	@$(call build,dev)
 	ctest --preset dev -j $(JOBS) -L slow --no-tests=ignore
+
+check-tiers:
+	@$(call build,dev)
+	tools/check_tiers build/dev $(JOBS)
 
 check-asan:
 	@$(call build,asan)

@@ -118,22 +118,6 @@ foreach(script ${scripts})
   describe_test(${name} script)
 endforeach()
 
-# --- tests of whole searches again, each on one tier alone ---
-set(tiers c avx2)
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
-  set(tiers c neon)
-endif()
-if(NOT WAGGLE_SANITIZE AND NOT WAGGLE_COVERAGE AND NOT WAGGLE_FUZZ)
-  foreach(test search_exact_test search_store_test alloc_failure_test)
-    foreach(tier ${tiers})
-      set(name tests/${test}/${tier})
-      add_test(NAME ${name} COMMAND tests_${test})
-      set_tests_properties(${name} PROPERTIES LABELS slow TIMEOUT 1800 SKIP_RETURN_CODE 77
-        ENVIRONMENT "${TEST_ENVIRONMENT};WAGGLE_TEST_CPU=${tier}")
-    endforeach()
-  endforeach()
-endif()
-
 # --- the text of the project: once is enough, so not in every kind of build ---
 if(NOT WAGGLE_SANITIZE AND NOT WAGGLE_COVERAGE AND NOT WAGGLE_FUZZ)
   add_test(NAME tidy COMMAND ${PYTHON3} ${PROJECT_SOURCE_DIR}/tools/tidy.py ${PROJECT_SOURCE_DIR})

@@ -94,6 +94,28 @@ static void test_context_params(void **state)
     wg_context_destroy(&made);
 }
 
+/* For programs that ask for none, as the runs of the suite with a lower tier alone do. */
+static void the_environment_names_a_tier(void **state)
+{
+    (void)state;
+    const char *before = getenv("WAGGLE_CPU");
+    char *kept = before ? strdup(before) : NULL;
+    wg_context_params params;
+    wg_context *made = NULL;
+    wg_context_params_init(&params);
+    assert_int_equal(setenv("WAGGLE_CPU", "sse9", 1), 0);
+    assert_err(WG_ECONFIG, "WAGGLE_CPU: there is no tier \"sse9\"", wg_context_create(NULL, &made));
+    params.cpu = "c"; /* what the program says comes first */
+    assert_ok(wg_context_create(&params, &made));
+    wg_context_destroy(&made);
+    assert_int_equal(setenv("WAGGLE_CPU", "c", 1), 0);
+    assert_ok(wg_context_create(NULL, &made));
+    assert_string_equal(wg_context_cpu(made), "c");
+    wg_context_destroy(&made);
+    assert_int_equal(kept ? setenv("WAGGLE_CPU", kept, 1) : unsetenv("WAGGLE_CPU"), 0);
+    free(kept);
+}
+
 /* A size that no version of the struct had is refused, and the message says so. */
 #define assert_sizes_refused(params, call)     \
     do {                                       \
@@ -593,6 +615,7 @@ int main(void)
         cmocka_unit_test(test_every_error_has_texts),
         cmocka_unit_test(test_metric_names),
         cmocka_unit_test(test_context_params),
+        cmocka_unit_test(the_environment_names_a_tier),
         cmocka_unit_test(test_struct_sizes),
         cmocka_unit_test(test_init_keeps_to_the_size),
         cmocka_unit_test(test_devices),

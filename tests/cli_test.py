@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import unittest
+import unittest.mock
 
 from support.cli import (CORRUPT, INTERRUPTED, NOT_FOUND, USAGE, WAGGLE, CommandLine, fvecs,
                          idx, jsonl, npy, rows_of)
@@ -62,6 +63,12 @@ class Help(CommandLine):
         tier = json.loads(self.run_bare('devices', '--json', '--cpu', 'c'))
         self.assertEqual(tier['devices'][-1]['kernels'], 'c')
         self.assertIn('sse9', self.run_bare('devices', '--cpu', 'sse9', code=USAGE))
+        with unittest.mock.patch.dict(os.environ, WAGGLE_CPU='c'):
+            tier = json.loads(self.run_bare('devices', '--json'))
+        self.assertEqual(tier['devices'][-1]['kernels'], 'c')
+        with unittest.mock.patch.dict(os.environ, WAGGLE_CPU='sse9'):
+            self.assertIn('WAGGLE_CPU', self.run_bare('devices', code=USAGE))
+            self.run_bare('devices', '--cpu', 'c')
         self.assertIn('abacus', self.run_bare('devices', '--backend', 'abacus', code=USAGE))
 
     def test_bench(self):

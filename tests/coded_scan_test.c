@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "base/topk.h"
 #include "device/set.h"
-#include "device/tier.h"
 #include "os/thread.h"
 #include "quant/encode.h"
 #include "support/check.h"
@@ -721,7 +720,7 @@ static int create_engines(void **state)
     prng.state = test_seed();
     for (int tier = CPU_C; tier < CPU_TIER_COUNT; tier++)
         for (size_t threads = 1; threads <= MANY_THREADS; threads += MANY_THREADS - 1) {
-            if (!tier_is_here((enum cpu_tier)tier)) continue;
+            if (!test_has_tier((enum cpu_tier)tier)) continue;
             engines[engine_count].tier = (enum cpu_tier)tier;
             engines[engine_count].thread_count = threads;
             engine_create(&engines[engine_count++]);

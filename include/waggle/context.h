@@ -24,10 +24,11 @@ typedef struct wg_context_params {
     size_t size; /* of this struct; set by the init */
     uint32_t threads; /* working on one call, its caller included; 0: one per processor allowed */
     bool fallback_to_cpu; /* a device that fails in a call is replaced by the CPU; default true */
-    const char
-        *cpu; /* kernel tier to use: "c", "avx2", "avxvnni", "avx512", "avx512vnni", "amx", on
-                        ARM "neon", "neondot", "neoni8mm"; NULL: the best there is */
-    const char *backend; /* the only backend to use besides the CPU, or "cpu"; NULL: any */
+    const char *cpu; /* kernel tier to use: "c", "avx2", "avxvnni", "avx512", "avx512vnni", "amx",
+                        on ARM "neon", "neondot", "neoni8mm"; NULL: what WAGGLE_CPU in the
+                        environment says, or the best there is */
+    const char *backend; /* the only backend to use besides the CPU, or "cpu"; NULL: what
+                            WAGGLE_BACKEND in the environment says, or any */
     wg_log_fn *log; /* NULL: nothing is logged */
     void *log_user;
     bool amx; /* the matrix engine may be used where the processor has one; default true. The first

@@ -24,8 +24,10 @@ void wg_context_params_init_sized(wg_context_params *params, size_t size)
     params_fill(params, size, &defaults, sizeof defaults);
 }
 
-static wg_err choose_tier(const char *name, bool amx, enum cpu_tier *out)
+/* given: by the program; else the environment may name one. */
+static wg_err choose_tier(const char *given, bool amx, enum cpu_tier *out)
 {
+    const char *name = given ? given : getenv("WAGGLE_CPU"), *from = given ? "" : "WAGGLE_CPU: ";
     enum cpu_tier best = tier_best(amx);
     *out = best;
     if (!name) return WG_OK;
@@ -33,15 +35,17 @@ static wg_err choose_tier(const char *name, bool amx, enum cpu_tier *out)
         if (strcmp(name, cpu_tier_name((enum cpu_tier)tier)) != 0) continue;
         *out = (enum cpu_tier)tier;
         if (*out == CPU_AMX && !amx)
-            return wg_fail(WG_ECONFIG, "the tier \"amx\" is asked for, and not allowed (amx)");
+            return wg_fail(WG_ECONFIG, "%sthe tier \"amx\" is asked for, and not allowed (amx)",
+                           from);
         if (tier_is_here(*out)) return WG_OK;
-        return wg_fail(WG_ECONFIG, "this processor lacks the tier \"%s\"; its best is \"%s\"", name,
-                       cpu_tier_name(best));
+        return wg_fail(WG_ECONFIG, "%sthis processor lacks the tier \"%s\"; its best is \"%s\"",
+                       from, name, cpu_tier_name(best));
     }
-    return wg_fail(WG_ECONFIG,
-                   "there is no tier \"%s\"; there are c, avx2, avxvnni, avx512, avx512vnni, amx, "
-                   "neon, neondot, neoni8mm",
-                   name);
+    return wg_fail(
+        WG_ECONFIG,
+        "%sthere is no tier \"%s\"; there are c, avx2, avxvnni, avx512, avx512vnni, amx, "
+        "neon, neondot, neoni8mm",
+        from, name);
 }
 
 static wg_err check_threads(uint32_t threads)

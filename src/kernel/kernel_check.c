@@ -717,6 +717,12 @@ static void check_tier(enum cpu_tier tier, const struct kernels *c)
     hostile = false;
 }
 
+static bool is_wanted(enum cpu_tier tier)
+{
+    const char *only = getenv("WAGGLE_CPU");
+    return !only || strcmp(only, cpu_tier_name(tier)) == 0;
+}
+
 int main(int argc, char **argv)
 {
     seed = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1;
@@ -727,7 +733,9 @@ int main(int argc, char **argv)
     struct kernels c;
     kernels_init(&c, CPU_C);
     for (enum cpu_tier tier = CPU_C; tier < CPU_TIER_COUNT; tier++) {
-        if (tier_is_here(tier))
+        if (!is_wanted(tier))
+            printf("%s: WAGGLE_CPU names another, not checked\n", cpu_tier_name(tier));
+        else if (tier_is_here(tier))
             check_tier(tier, &c);
         else
             printf("%s: not on this processor, not checked\n", cpu_tier_name(tier));

@@ -3,7 +3,6 @@
 #include "quant/encode.h"
 
 #include "base/mem.h"
-#include "device/tier.h"
 #include "support/check.h"
 #include "support/data.h"
 
@@ -363,7 +362,7 @@ static void every_tier_makes_the_same_codes(void **state)
 {
     struct fixture *f = *state;
     for (int tier = CPU_C; tier < CPU_TIER_COUNT; tier++)
-        for (size_t i = 0; i < 2 * DATA_KIND_COUNT && tier_is_here((enum cpu_tier)tier); i++) {
+        for (size_t i = 0; i < 2 * DATA_KIND_COUNT && test_has_tier((enum cpu_tier)tier); i++) {
             struct kernels kernels;
             kernels_init(&kernels, (enum cpu_tier)tier);
             choose(f, i % 2 ? METRIC_L2 : METRIC_DOT, 200, 1 + test_below(&prng, 24));

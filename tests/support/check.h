@@ -22,11 +22,14 @@ size_t test_below(struct prng *prng, size_t bound);
 
 void *allocate(size_t count, size_t size); /* never NULL; given back with free */
 
-/* A context of this tier and number of threads; tier NULL: what WAGGLE_TEST_CPU says, or the best
- * there is. */
+/* A context of this tier and number of threads; tier NULL: what WAGGLE_CPU says, or the best there
+ * is. */
 wg_context *test_context(const char *tier, uint32_t threads);
-/* The names of the tiers that this machine has, "c" first, or the one that WAGGLE_TEST_CPU says;
- * returns how many. */
+/* Whether a test that goes through the tiers is to try this one: the processor has it, and
+ * WAGGLE_CPU names no other. */
+bool test_has_tier(enum cpu_tier tier);
+/* The names of the tiers that this machine has and the test is to try, "c" first; returns how
+ * many. */
 enum { TEST_TIERS_MAX = CPU_TIER_COUNT };
 size_t test_tiers(const char *names[static TEST_TIERS_MAX]);
 
