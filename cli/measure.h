@@ -6,8 +6,18 @@
 /* Sorts times; the nearest rank for a share of 0 to 1, so that 0.5 is the median. count >= 1. */
 double measure_percentile(double *times, size_t count, double share);
 
-/* Uniform in [-1, 1), by splitmix64: the same bits for the same seed on every machine. */
-void measure_fill(float *x, size_t count, uint64_t seed);
+/* The shape of a series of times, in their unit: quartiles and ends, by nearest rank. */
+struct measure_spread {
+    double least, lower, median, upper, most;
+};
+/* Sorts times; count >= 1. */
+struct measure_spread measure_spread_of(double *times, size_t count);
+/* Half of all values lie within this part of the median: the quartiles' distance over it. */
+double measure_spread_share(const struct measure_spread *spread);
+
+/* Uniform in [-1, 1), by splitmix64: the same bits for the same seed on every machine. Returns the
+ * seed with which a next call goes on. */
+uint64_t measure_fill(float *x, size_t count, uint64_t seed);
 
 /* FNV-1a over bytes, going on from hash; begin with MEASURE_HASH. */
 #define MEASURE_HASH UINT64_C(0xcbf29ce484222325)

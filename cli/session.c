@@ -22,18 +22,24 @@ static void print_log(void *user, wg_log_level level, const char *message)
     json_object_put(document);
 }
 
-wg_err session_open_context(struct session *session)
+wg_err session_make_context(uint64_t threads, const char *cpu, const char *backend,
+                            wg_context **out)
 {
     wg_err err = WG_OK;
     wg_context_params params;
     wg_context_params_init(&params);
-    params.threads = (uint32_t)common.threads;
-    params.cpu = common.cpu;
-    params.backend = common.backend;
+    params.threads = (uint32_t)threads;
+    params.cpu = cpu;
+    params.backend = backend;
     params.log = print_log;
-    TRY_WG(wg_context_create(&params, &session->context));
+    TRY_WG(wg_context_create(&params, out));
 out:
     return err;
+}
+
+wg_err session_open_context(struct session *session)
+{
+    return session_make_context(common.threads, common.cpu, common.backend, &session->context);
 }
 
 wg_err session_open_store_at(struct session *session, const char *path, enum session_mode mode)

@@ -17,7 +17,12 @@ struct session {
     uint32_t commit_interval_ms; /* as in wg_store_params; set before the store is opened */
 };
 
+/* As the common options say. */
 WG_CHECKED wg_err session_open_context(struct session *session);
+/* With so many threads (0: one per processor), this tier and backend (NULL: the library chooses),
+ * and with the program's log. */
+WG_CHECKED wg_err session_make_context(uint64_t threads, const char *cpu, const char *backend,
+                                       wg_context **out);
 /* The one that the common options name. */
 WG_CHECKED wg_err session_open_store(struct session *session, enum session_mode mode);
 WG_CHECKED wg_err session_open_store_at(struct session *session, const char *path,

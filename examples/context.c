@@ -24,6 +24,7 @@ int main(void)
     }
     printf("Waggle %s, %u threads, kernels for %s\n", wg_version(), wg_context_threads(context),
            wg_context_cpu(context));
+    for (size_t i = 0; wg_cpu_tier_name(i); i++) printf("tier %zu: %s\n", i, wg_cpu_tier_name(i));
     wg_context_destroy(&context);
     return 0;
 }

@@ -1,5 +1,6 @@
 /* Wrong inputs to the functions that write no points: each is refused with its code and a message
  * that names the offending thing. The writes and searches are in api_writes_test.c. */
+#include "device/tier.h"
 #include "support/check.h"
 #include "support/content.h"
 #include "support/scratch.h"
@@ -92,6 +93,25 @@ static void test_context_params(void **state)
     assert_ok(wg_context_create(NULL, &made));
     assert_true(wg_context_threads(made) >= 1);
     wg_context_destroy(&made);
+}
+
+static void the_tiers_of_this_processor_have_names(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    assert_string_equal(wg_cpu_tier_name(0), "c");
+    for (; wg_cpu_tier_name(count); count++) {
+        wg_context_params params;
+        wg_context *made = NULL;
+        wg_context_params_init(&params);
+        params.cpu = wg_cpu_tier_name(count);
+        assert_ok(wg_context_create(&params, &made));
+        assert_string_equal(wg_context_cpu(made), params.cpu);
+        wg_context_destroy(&made);
+    }
+    assert_string_equal(wg_cpu_tier_name(count - 1), cpu_tier_name(tier_best()));
+    assert_null(wg_cpu_tier_name(count + 1));
+    assert_null(wg_cpu_tier_name(SIZE_MAX));
 }
 
 /* For programs that ask for none, as the runs of the suite with a lower tier alone do. */
@@ -615,6 +635,7 @@ int main(void)
         cmocka_unit_test(test_every_error_has_texts),
         cmocka_unit_test(test_metric_names),
         cmocka_unit_test(test_context_params),
+        cmocka_unit_test(the_tiers_of_this_processor_have_names),
         cmocka_unit_test(the_environment_names_a_tier),
         cmocka_unit_test(test_struct_sizes),
         cmocka_unit_test(test_init_keeps_to_the_size),

@@ -116,6 +116,13 @@ const char *wg_context_cpu(const wg_context *context)
     return cpu_tier_name(context->tier);
 }
 
+const char *wg_cpu_tier_name(size_t index)
+{
+    for (enum cpu_tier tier = CPU_C; tier < CPU_TIER_COUNT; tier++)
+        if (tier_is_here(tier) && index-- == 0) return cpu_tier_name(tier);
+    return NULL;
+}
+
 wg_err wg_cancel_create(wg_cancel **out)
 {
     wg_cancel *cancel = NULL;
