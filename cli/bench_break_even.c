@@ -1,7 +1,7 @@
 /* From where on it pays: each duel is two ways to the same answers, timed in turns at rising sizes.
- * The prediction comes from the ends alone. A way costs a + b x: a is seen at the smallest size,
- * where the fixed cost is nearly all, b between it and the largest. Where the two lines cross is
- * the break-even; what was measured between the ends says how good that is. */
+ * The prediction takes a way to cost a + b x: something for each call, and something for each row
+ * or query. Where the lines of two ways cross is the break-even; what was measured around it, and
+ * was not asked for the prediction, says how good that is. */
 #include "cli/bench.h"
 #include "cli/measure.h"
 #include "cli/metric_option.h"
@@ -18,7 +18,13 @@
 
 enum { POINTS_MAX = 40, DUELS_MAX = 8, NOTES_MAX = 12, NOTE_SIZE = 320 };
 /* Where rising sizes begin; below CODES_FIRST rows there are no codes. */
-enum { ROWS_FIRST = 128, CODES_FIRST = 2048, ROWS_MIN = 2 * CODES_FIRST, CALLS_MAX = 8 };
+enum {
+    ROWS_FIRST = 512,
+    CODES_FIRST = 2048,
+    ROWS_MIN = 2 * CODES_FIRST,
+    CALLS_MAX = 8,
+    ROUNDS = 8
+};
 
 static const double GOAL = 0.20; /* how near a prediction has to come */
 
@@ -105,10 +111,10 @@ static void end(struct bench *bench)
 
 /* --- predicting and comparing --- */
 
-/* Where a + b x of the second way falls below that of the first, both through their ends. */
-static double predict(const struct duel *duel)
+/* Where a + b x of the second way falls below that of the first, both through two points; first->x:
+ * from there on at least; NaN: nowhere. */
+static double cross(const struct point *first, const struct point *last)
 {
-    const struct point *first = &duel->points[0], *last = &duel->points[duel->point_count - 1];
     double slopes[2], starts[2];
     for (int way = 0; way < 2; way++) {
         slopes[way] = (last->seconds[way] - first->seconds[way]) / (last->x - first->x);
@@ -116,6 +122,25 @@ static double predict(const struct duel *duel)
     }
     if (!(slopes[1] < slopes[0])) return first->seconds[1] < first->seconds[0] ? first->x : NAN;
     return fmax(first->x, (starts[1] - starts[0]) / (slopes[0] - slopes[1]));
+}
+
+/* From points that are at least twice as far off: what lies nearer is what the prediction is
+ * compared with. Begins with the ends, and asks nearer ones where the former answer was. */
+static double predict(const struct duel *duel)
+{
+    const struct point *points = duel->points, *first = points;
+    const struct point *last = points + duel->point_count - 1;
+    double x = cross(first, last);
+    for (int round = 0; round < ROUNDS && isfinite(x); round++) {
+        size_t low = 0, high = duel->point_count - 1;
+        while (low + 1 < duel->point_count && 2 * points[low + 1].x <= x) low++;
+        while (high > 0 && points[high - 1].x >= 2 * x) high--;
+        if (low == high || (&points[low] == first && &points[high] == last)) break;
+        first = &points[low];
+        last = &points[high];
+        x = cross(first, last);
+    }
+    return x;
 }
 
 /* From where on the second way is faster at every greater size; between two sizes the logarithm of

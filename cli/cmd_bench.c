@@ -88,7 +88,7 @@ const struct command cmd_bench = {
         "bandwidth: what is read per second from caches and memory, by size, threads and page\n"
         "size, and what searches of buffers of those sizes reach.\n"
         "break-even: from which number of rows or queries on threads, batches, codes and devices\n"
-        "pay, as predicted from the smallest and the largest case, and as measured between.",
+        "pay: as predicted from sizes at least twice as far off, and as measured.",
     .argument_max = 1,
     .options = options,
     .common = COMMON_CONTEXT,

@@ -22,20 +22,26 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static double rank(const double *sorted, size_t count, double share)
+{
+    size_t at = (size_t)(share * (double)count);
+    return sorted[at < count ? at : count - 1];
+}
+
 double measure_percentile(double *times, size_t count, double share)
 {
     qsort(times, count, sizeof *times, compare);
-    size_t at = (size_t)(share * (double)count);
-    return times[at < count ? at : count - 1];
+    return rank(times, count, share);
 }
 
 struct measure_spread measure_spread_of(double *times, size_t count)
 {
+    qsort(times, count, sizeof *times, compare);
     return (struct measure_spread){
-        .median = measure_percentile(times, count, 0.5),
-        .lower = measure_percentile(times, count, 0.25),
-        .upper = measure_percentile(times, count, 0.75),
         .least = times[0],
+        .lower = rank(times, count, 0.25),
+        .median = rank(times, count, 0.5),
+        .upper = rank(times, count, 0.75),
         .most = times[count - 1],
     };
 }

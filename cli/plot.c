@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 /* Of one plot, in pixels. */
-enum { WIDTH = 860, HEIGHT = 400, LEFT = 84, RIGHT = 250, TOP = 44, BOTTOM = 60 };
+enum { WIDTH = 900, HEIGHT = 400, LEFT = 84, RIGHT = 280, TOP = 44, BOTTOM = 60 };
 enum { TICKS_MAX = 64, TICKS_FEW = 10, STEPS = 5, COLOURS = 6, NUMBER_SIZE = 32 };
 
 static const char style[] =
