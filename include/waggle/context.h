@@ -49,7 +49,8 @@ WG_API void wg_context_destroy(wg_context **context);
 WG_API uint32_t wg_context_threads(const wg_context *context);
 WG_API const char *wg_context_cpu(const wg_context *context); /* the tier in use; static */
 /* The names of the kernel tiers that this processor can run, the plainest first, which is "c", and
- * the best last; static. NULL when index is not below their number. */
+ * the best last; static. NULL when index is not below their number. Asks Linux for the registers
+ * of the matrix engine where there is one, as a context does. */
 WG_API const char *wg_cpu_tier_name(size_t index);
 
 /* A flag that stops a running call from another thread: the call returns WG_ECANCELLED within a
