@@ -25,8 +25,12 @@
 
 #include <math.h>
 
+/* Of rows' codes, and of queries' steps. */
+#define CODE_SCALE_MIN 0x1p-60
+
 struct code_bound {
     double chain; /* g_m */
+    double wide; /* g_(m+2) */
     double kth_factor, underflow;
 };
 
@@ -36,9 +40,16 @@ static inline struct code_bound code_bound_of_dim(size_t dim)
     double wide = (m + 2) * u / (1 - (m + 2) * u);
     return (struct code_bound){
         .chain = m * u / (1 - m * u),
+        .wide = wide,
         .kth_factor = 1 / (1 - wide),
         .underflow = 16 * (double)dim * 0x1p-149,
     };
+}
+
+/* For sums that were made in double: of a row alone. */
+static inline struct code_bound code_bound_of_doubles(void)
+{
+    return (struct code_bound){ .chain = 0x1p-36 };
 }
 
 static inline float code_bound_up(double x)
@@ -54,20 +65,20 @@ static inline float code_bound_down(double x)
 /* --- of a row, from its sums (struct code_sums) --- */
 
 /* At least the root of what the chain sums up; 2^-64 for what underflows in it. */
-static inline double code_bound_root(const struct code_bound *b, float squares)
+static inline double code_bound_root(const struct code_bound *b, double squares)
 {
-    return sqrt((double)squares * (1 + 2 * b->chain)) + 0x1p-64;
+    return sqrt(squares * (1 + 2 * b->chain)) + 0x1p-64;
 }
 
 /* r. The difference t that the encoder sees is x' with a rounding. */
-static inline float code_bound_error(const struct code_bound *b, float error, float value)
+static inline float code_bound_error(const struct code_bound *b, double error, double value)
 {
     double u = 0x1p-24, rounding = 2 * u * code_bound_root(b, value);
     return code_bound_up(code_bound_root(b, error) * (1 + 4 * u) + rounding);
 }
 
 /* n. */
-static inline float code_bound_norm(const struct code_bound *b, float scale, float code)
+static inline float code_bound_norm(const struct code_bound *b, float scale, double code)
 {
     return code_bound_up((double)scale * code_bound_root(b, code));
 }

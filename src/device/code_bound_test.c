@@ -6,7 +6,7 @@
 #include "device/code_bound.h"
 #include "device/device.h"
 #include "support/check.h"
-#include "support/data.h"
+#include "support/hard.h"
 
 #include <float.h>
 #include <stdio.h>
@@ -70,13 +70,13 @@ static void encode_rows(struct trial *t)
     c.encode(&coder, t->rows, t->codes, &t->sums);
     t->error = t->norm = 0;
     for (size_t r = 0; r < PANEL_ROWS; r++) {
-        float own = code_bound_error(&t->bound, t->sums.error[r], t->sums.value[r]);
+        float own = code_bound_error(&t->bound, (double)t->sums.error[r], (double)t->sums.value[r]);
         own *= (float)t->cut.error;
         t->own_errors[r] = own;
         t->offsets[r] = t->metric == METRIC_L2 ? code_bound_offset_l2(&t->bound, t->sums.value[r])
                                                : code_bound_offset_dot(&t->bound, own);
         t->error = fmaxf(t->error, own);
-        t->norm = fmaxf(t->norm, code_bound_norm(&t->bound, t->scale, t->sums.code[r]));
+        t->norm = fmaxf(t->norm, code_bound_norm(&t->bound, t->scale, (double)t->sums.code[r]));
     }
 }
 
@@ -248,90 +248,6 @@ static void check_products(const struct trial *t)
 
 /* --- vectors --- */
 
-typedef void fill_fn(float *x, size_t count, size_t dim);
-
-static void fill_equal(float *x, size_t count, size_t dim)
-{
-    for (size_t i = 0; i < count * dim; i++) x[i] = i < dim ? prng_unit(&prng) : x[i - dim];
-}
-
-static void fill_last_bit(float *x, size_t count, size_t dim)
-{
-    fill_equal(x, count, dim);
-    for (size_t r = 1; r < count; r++) {
-        float *one = &x[r * dim + test_below(&prng, dim)];
-        *one = nextafterf(*one, test_below(&prng, 2) ? 2 : -2);
-    }
-}
-
-static void fill_huge(float *x, size_t count, size_t dim)
-{
-    for (size_t i = 0; i < count * dim; i++)
-        x[i] = test_below(&prng, 2) ? 1e15f : -1e15f * prng_unit(&prng);
-}
-
-static void fill_denormal(float *x, size_t count, size_t dim)
-{
-    for (size_t i = 0; i < count * dim; i++)
-        x[i] = ((float)(int)test_below(&prng, 9) - 4) * FLT_TRUE_MIN;
-}
-
-static void fill_two_clusters(float *x, size_t count, size_t dim)
-{
-    for (size_t i = 0; i < count * dim; i++)
-        x[i] = (i / dim % 2 ? 1e4f : -1e4f) + ldexpf(prng_unit(&prng), -6);
-}
-
-static void fill_one_huge(float *x, size_t count, size_t dim)
-{
-    for (size_t i = 0; i < count * dim; i++) x[i] = prng_unit(&prng);
-    for (size_t i = 0; i < dim; i++) x[i] *= 1e15f;
-}
-
-static void fill_alternating(float *x, size_t count, size_t dim) /* products cancel */
-{
-    for (size_t i = 0; i < count * dim; i++) x[i] = (i % 2 ? -1000.0f : 1000.0f) + prng_unit(&prng);
-}
-
-static void fill_constant(float *x, size_t count, size_t dim) /* every addition rounds one way */
-{
-    float value = 1;
-    for (size_t i = 0; i < count * dim; i++)
-        x[i] = value = i % dim ? value : 1 + prng_unit(&prng) * (i / dim % 2 ? 0.5f : 0x1p-20f);
-}
-
-static const struct {
-    const char *name;
-    fill_fn *fill;
-    enum data_kind kind; /* when fill is NULL */
-} kinds[] = {
-    { "unit", NULL, DATA_UNIT },
-    { "few", NULL, DATA_FEW },
-    { "wild", NULL, DATA_WILD },
-    { "tiny", NULL, DATA_TINY },
-    { "far", NULL, DATA_FAR },
-    { "scales", NULL, DATA_SCALES },
-    { "equal", fill_equal, 0 },
-    { "last bit", fill_last_bit, 0 },
-    { "huge", fill_huge, 0 },
-    { "denormal", fill_denormal, 0 },
-    { "two clusters", fill_two_clusters, 0 },
-    { "one huge row", fill_one_huge, 0 },
-    { "alternating", fill_alternating, 0 },
-    { "constant", fill_constant, 0 },
-};
-
-enum { KIND_COUNT = sizeof kinds / sizeof *kinds };
-
-static void fill(size_t kind, float *x, size_t count, size_t dim)
-{
-    if (kinds[kind].fill)
-        kinds[kind].fill(x, count, dim);
-    else
-        data_fill(&prng, kinds[kind].kind, count, dim, x);
-    for (size_t i = 0; i < count * dim; i++) x[i] = allowed((double)x[i]);
-}
-
 static void choose_centre(struct trial *t)
 {
     size_t way = test_below(&prng, 6), row = test_below(&prng, PANEL_ROWS);
@@ -386,8 +302,8 @@ static void make_random(struct trial *t, size_t kind, size_t dim, const struct c
     t->dim = dim;
     t->query_count = dim > 300 ? 1 + test_below(&prng, 3) : 1 + test_below(&prng, QUERIES_MAX);
     t->code_max = test_below(&prng, 2) ? CODE_MAX : 64;
-    fill(kind, t->rows, PANEL_ROWS, dim);
-    fill(kind, t->queries, t->query_count, dim);
+    hard_fill(&prng, kind, t->rows, PANEL_ROWS, dim);
+    hard_fill(&prng, kind, t->queries, t->query_count, dim);
     t->careless = cut == &whole;
     choose_centre(t);
     choose_scale(t);
@@ -416,16 +332,16 @@ static void no_row_that_is_near_is_excluded(void **state)
 {
     struct trial *t = *state;
     size_t checked = 0;
-    for (size_t kind = 0; kind < KIND_COUNT; kind++)
+    for (size_t kind = 0; kind < HARD_COUNT; kind++)
         for (size_t dim = 1; dim != 0; dim = next_dim(dim))
             for (size_t i = 2 * rounds_of(dim, kind); i > 0; i--) {
                 t->metric = i % 2 ? METRIC_L2 : METRIC_DOT;
                 make_random(t, kind, dim, &whole);
                 for (size_t r = 0; r < PANEL_ROWS; r++) check_row(t, r);
                 check_products(t);
-                check_sifted(t, kinds[kind].name);
+                check_sifted(t, hard_name(kind));
                 for (size_t p = 0; p < t->query_count * PANEL_ROWS; p++)
-                    check_pair(t, kinds[kind].name, p / PANEL_ROWS, p % PANEL_ROWS);
+                    check_pair(t, hard_name(kind), p / PANEL_ROWS, p % PANEL_ROWS);
                 checked += t->query_count * PANEL_ROWS;
             }
     printf("%zu pairs, none excluded by its own value\n", checked);
@@ -438,7 +354,7 @@ static void random_rows_go_missing_at_a_tenth(void **state)
 {
     struct trial *t = *state;
     size_t wrong[METRIC_COUNT] = { 0 }, pairs = 0;
-    for (size_t kind = 0; kind < KIND_COUNT; kind++)
+    for (size_t kind = 0; kind < HARD_COUNT; kind++)
         for (size_t dim = 1; dim < 784; dim = next_dim(dim))
             for (int metric = METRIC_DOT; metric <= METRIC_L2; metric++) {
                 t->metric = (enum metric)metric;
@@ -558,7 +474,7 @@ static void limits_are_numbers_for_any_threshold(void **state)
     struct trial *t = *state;
     for (size_t i = 0; i < 200; i++) {
         t->metric = i % 2 ? METRIC_L2 : METRIC_DOT;
-        make_random(t, i % KIND_COUNT, 1 + test_below(&prng, 40), &whole);
+        make_random(t, i % HARD_COUNT, 1 + test_below(&prng, 40), &whole);
         for (size_t q = 0; q < t->query_count; q++) {
             assert_false(isnan(limit_of(t, q, -FLT_MAX)) || isnan(limit_of(t, q, FLT_MAX)));
             assert_true(limit_of(t, q, -FLT_MAX) <= limit_of(t, q, t->values[q][0]));

@@ -113,14 +113,6 @@ static void dot_panel_c(const float *queries, size_t query_count, const struct p
         }
 }
 
-static int32_t code_of(const struct coder *coder, float t)
-{
-    float code = t * coder->inverse;
-    if (code > (float)CODE_MAX) return CODE_MAX;
-    if (code < (float)-CODE_MAX) return -CODE_MAX;
-    return (int32_t)nearbyintf(code);
-}
-
 static void encode_c(const struct coder *coder, const float *rows, uint8_t *codes,
                      struct code_sums *sums)
 {
@@ -129,7 +121,7 @@ static void encode_c(const struct coder *coder, const float *rows, uint8_t *code
         float error[LANES] = { 0 }, code[LANES] = { 0 }, value[LANES] = { 0 };
         for (size_t i = 0; i < padded; i++) {
             float t = i < coder->dim ? rows[r * coder->dim + i] - coder->centre[i] : 0.0f;
-            int32_t rounded = code_of(coder, t);
+            int32_t rounded = code_nearest(t, coder->inverse, CODE_MAX);
             float c = (float)rounded, e = fmaf(-coder->scale, c, t);
             error[i % LANES] = fmaf(e, e, error[i % LANES]);
             code[i % LANES] = fmaf(c, c, code[i % LANES]);

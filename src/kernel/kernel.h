@@ -9,6 +9,7 @@
  * 1e15 in magnitude (refused at the door otherwise), so no score is infinite or NaN. Zeros behind
  * the last element change nothing: a lane can turn from -0 to +0 by them, and that is why +0 is
  * added at the end. */
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -74,6 +75,14 @@ struct coder {
     float scale, inverse; /* inverse: about 1 / scale; |t * inverse| is finite */
     size_t dim;
 };
+
+static inline int32_t code_nearest(float t, float inverse, int32_t code_max)
+{
+    float code = t * inverse;
+    if (code > (float)code_max) return code_max;
+    if (code < (float)-code_max) return -code_max;
+    return (int32_t)nearbyintf(code);
+}
 
 /* Sums of squares over a row's components, each added as in l2: of fma(-scale, code, t), of the
  * codes, and of t. */

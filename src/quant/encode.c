@@ -12,8 +12,6 @@
 
 enum { PANELS_PER_TASK = 64 };
 
-static const double scale_min = 0x1p-60;
-
 static struct sample sample_of(const struct encode_params *p)
 {
     return (struct sample){ p->kernels, p->rows, p->row_count, p->dim };
@@ -26,7 +24,7 @@ static wg_err choose(const struct encode_params *p, struct codes *codes)
     double reach;
     TRY(sample_centre(&sample, codes->centre, &codes->centre_norm));
     TRY(sample_reach(&sample, codes->centre, &reach));
-    codes->scale = (float)fmax(reach / (double)CODE_MAX, scale_min);
+    codes->scale = (float)fmax(reach / (double)CODE_MAX, CODE_SCALE_MIN);
 out:
     return err;
 }
@@ -83,8 +81,8 @@ out:
 static bool is_allowed(const struct codes_shape *shape)
 {
     double norm = shape->centre_norm;
-    bool good =
-        (double)shape->scale >= scale_min && isfinite(shape->scale) && isfinite(norm) && norm >= 0;
+    bool good = (double)shape->scale >= CODE_SCALE_MIN && isfinite(shape->scale) &&
+                isfinite(norm) && norm >= 0;
     for (size_t i = 0; i < shape->dim && good; i++)
         good = fabsf(shape->centre[i]) <= WG_COMPONENT_MAX; /* false for a NaN */
     return good;
@@ -136,11 +134,11 @@ static void note_bounds(struct codes *codes, const struct code_bound *bound, uin
 {
     float *offsets = codes->offsets + panel * PANEL_ROWS, error = 0, norm = 0;
     for (size_t r = 0; r < PANEL_ROWS; r++) {
-        float own = code_bound_error(bound, sums->error[r], sums->value[r]);
+        float own = code_bound_error(bound, (double)sums->error[r], (double)sums->value[r]);
         offsets[r] = codes->metric == METRIC_L2 ? code_bound_offset_l2(bound, sums->value[r])
                                                 : code_bound_offset_dot(bound, own);
         error = fmaxf(error, own);
-        norm = fmaxf(norm, code_bound_norm(bound, codes->scale, sums->code[r]));
+        norm = fmaxf(norm, code_bound_norm(bound, codes->scale, (double)sums->code[r]));
     }
     codes->errors[panel] = error;
     codes->norms[panel] = norm;

@@ -93,3 +93,13 @@ out:
     mem_free(&largest);
     return err;
 }
+
+double sample_spread(const struct sample *s, const float *centre)
+{
+    double sum = 0;
+    for (size_t r = 0; r < sample_size(s); r++) {
+        const float *row = sample_row(s, r);
+        for (size_t i = 0; i < s->dim; i++) sum += fabs((double)row[i] - (double)centre[i]);
+    }
+    return sum / (double)s->dim / (double)sample_size(s);
+}

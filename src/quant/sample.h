@@ -25,3 +25,6 @@ WG_CHECKED wg_err sample_centre(const struct sample *s, float *centre, double *n
 /* How far components go from the centre: rows whose largest one is above those of 995 in 1,000 go
  * further. WG_ENOMEM. */
 WG_CHECKED wg_err sample_reach(const struct sample *s, const float *centre, double *reach);
+
+/* The mean distance of a component from the centre's, without sign. */
+double sample_spread(const struct sample *s, const float *centre);

@@ -1,6 +1,7 @@
 #include "device/cpu/coded.h"
 
 #include "base/mem.h"
+#include "device/code_query.h"
 #include "device/cpu/block.h"
 
 enum {
@@ -42,21 +43,6 @@ void coded_fini(struct coded *c)
 
 /* --- the queries in code --- */
 
-/* What is coded of a query: behind the centre for L2, as it is for dot. */
-static double component_of(const struct codes *codes, const float *query, size_t i)
-{
-    return codes->metric == METRIC_L2 ? (double)query[i] - (double)codes->centre[i]
-                                      : (double)query[i];
-}
-
-static float step_of(const struct codes *codes, const float *query, int8_t code_max)
-{
-    double largest = 0;
-    for (size_t i = 0; i < codes->dim; i++)
-        largest = fmax(largest, fabs(component_of(codes, query, i)));
-    return fmaxf((float)(largest / code_max), 0x1p-60f);
-}
-
 /* Returns the sum of the codes. */
 static int32_t encode_query(const struct coded *c, const struct kernels *kernels,
                             const float *query, size_t q, struct code_norms *out)
@@ -65,25 +51,21 @@ static int32_t encode_query(const struct coded *c, const struct kernels *kernels
     const struct code_layout *layout = &kernels->code_layout;
     size_t dim = codes->dim, padded = code_layout_steps(layout, dim) * layout->step;
     int8_t code_max = kernels->query_code_max;
-    double value = 0, code_sum = 0, error = 0, shift = 0;
     int32_t sum = 0;
-    out->step = step_of(codes, query, code_max);
+    *out = (struct code_norms){
+        .centre = codes->centre_norm,
+        .step = query_step(codes->metric, query, codes->centre, dim, code_max),
+    };
     for (size_t i = 0; i < dim; i++) {
-        double x = component_of(codes, query, i), step = (double)out->step;
-        double code = fmin(fmax(nearbyint(x / step), -code_max), code_max);
+        double x = query_component(codes->metric, query[i], codes->centre[i]);
+        int code = query_code(x, out->step, code_max);
         c->values[code_layout_at(layout, dim, q, i)] = (int8_t)code;
-        sum += (int32_t)code;
-        value += x * x;
-        code_sum += step * code * step * code;
-        error += (x - step * code) * (x - step * code);
-        shift += (double)query[i] * (double)codes->centre[i];
+        sum += code;
+        code_norms_add(out, x, (double)out->step * code);
+        out->shift += (double)query[i] * (double)codes->centre[i];
     }
     for (size_t i = dim; i < padded; i++) c->values[code_layout_at(layout, dim, q, i)] = 0;
-    out->value = sqrt(value);
-    out->code = sqrt(code_sum);
-    out->error = sqrt(error);
-    out->centre = codes->centre_norm;
-    out->shift = shift;
+    code_norms_root(out);
     return sum;
 }
 
