@@ -144,7 +144,7 @@ static wg_err fill(struct both *both)
     TRY(wg_searcher_create(both->subject.collection, &both->searcher));
     struct device_set *devices = both->subject.context->devices;
     TRY(search_create(devices, &both->search));
-    TRY(source_init(device_set_cpu(devices), both->dim, &both->source));
+    TRY(source_init(device_set_cpu(devices), ROW_F32, both->dim, &both->source));
     TRY(source_append(&both->source, &(struct row_batch){ both->rows.values, batch.count, NULL }));
     TRY(mem_resize(&both->other_memory, EVICT_BYTES));
     memset(both->other_memory, 1, EVICT_BYTES);

@@ -200,7 +200,7 @@ static struct rows *rows_at(struct problem *p, size_t engine)
     struct slot *cpu = device_set_cpu(engines[engine].set);
     struct rows **rows = &p->resident[engine];
     if (*rows) return *rows;
-    assert_ok(slot_rows_create(cpu, p->dim, rows));
+    assert_ok(slot_rows_create(cpu, ROW_F32, p->dim, rows));
     for (size_t s = 0; s < p->span_count; s++) {
         struct row_batch batch = {
             .values = p->rows + span_first(p, s) * p->dim,
@@ -675,7 +675,7 @@ static void an_allocation_that_fails_spoils_nothing(void **state)
     struct slot *cpu = device_set_cpu(fresh.set);
     struct rows *rows = NULL;
     struct row_batch batch = { .values = p.rows, .count = p.row_count, .codes = &p.cells[0] };
-    assert_ok(slot_rows_create(cpu, p.dim, &rows));
+    assert_ok(slot_rows_create(cpu, ROW_F32, p.dim, &rows));
     assert_ok(slot_rows_append(cpu, rows, &batch));
     uint64_t found_rows[20 * 5], request = 0;
     float found_scores[20 * 5];

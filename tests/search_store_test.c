@@ -1,16 +1,17 @@
 /* Searching a collection equals a full scan of its living rows by the C tier, bit for bit, after
  * every pattern of updates and deletes, on every tier and thread count. Equal scores come in the
- * order of writing, and what is read back is what is stored. */
+ * order of writing, and what is read back is what is stored. With every stored type. */
 #include "support/check.h"
 #include "support/data.h"
 #include "support/oracle.h"
 #include "support/scratch.h"
+#include "support/types.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { THREADS_MAX = 4, METRIC_COUNT = 5, BATCH_MAX = 200 };
+enum { THREADS_MAX = 4, BATCH_MAX = 200 };
 
 static wg_context *contexts[TEST_TIERS_MAX * THREADS_MAX];
 static size_t context_count;
@@ -19,10 +20,10 @@ static size_t compared;
 
 /* All rows ever written, in the order of writing, and which are alive. */
 struct mirror {
-    wg_metric metric;
+    struct test_space space;
     enum data_kind kind;
     size_t dim, row_count, room;
-    float *rows; /* as stored */
+    float *rows; /* as stored, widened */
     uint64_t *ids;
     bool *live;
     char folder[SCRATCH_PATH_SIZE + 16];
@@ -52,7 +53,8 @@ static void mirror_create(struct mirror *m, const char *folder)
     wg_collection_params params;
     wg_collection_params_init(&params);
     params.dim = (uint32_t)m->dim;
-    params.metric = m->metric;
+    params.metric = m->space.metric;
+    params.type = m->space.type;
     assert_ok(wg_store_open(contexts[0], m->folder, NULL, &m->store));
     assert_ok(wg_collection_create(m->store, "c", &params));
     assert_ok(wg_collection_open(m->store, "c", &m->collection));
@@ -72,6 +74,23 @@ static void mirror_forget(struct mirror *m, uint64_t id)
         if (m->ids[r] == id) m->live[r] = false;
 }
 
+/* As f32 or, every other time, in the type of the collection; then vectors become what those are
+ * worth. Returns where they are. */
+static char *give(const struct mirror *m, float *vectors, size_t count, wg_batch *batch)
+{
+    size_t size = test_type_size(m->space.type, m->dim);
+    char *packed = allocate(count, size);
+    batch->vectors = vectors;
+    if (prng_next(&prng) % 2) return packed;
+    for (size_t i = 0; i < count; i++) {
+        test_type_pack(m->space.type, vectors + i * m->dim, m->dim, packed + i * size);
+        test_type_widen(m->space.type, packed + i * size, m->dim, vectors + i * m->dim);
+    }
+    batch->data = packed;
+    batch->type = m->space.type;
+    return packed;
+}
+
 /* The ids are fresh when the caller says so, which spares the search for their old rows. */
 static void mirror_upsert(struct mirror *m, const uint64_t *numbers, size_t count, bool fresh)
 {
@@ -86,17 +105,20 @@ static void mirror_upsert(struct mirror *m, const uint64_t *numbers, size_t coun
             memcpy(vectors + i * m->dim, m->rows + test_below(&prng, m->row_count) * m->dim,
                    m->dim * sizeof *vectors);
     }
+    test_type_fit(m->space.type, count * m->dim, vectors);
     wg_batch batch;
     wg_batch_init(&batch);
     batch.count = count;
     batch.ids = ids;
-    batch.vectors = vectors;
+    char *packed = give(m, vectors, count, &batch);
     assert_ok(wg_collection_upsert(m->collection, m->dim, &batch));
     for (size_t i = 0; i < count; i++, m->row_count++) {
         m->ids[m->row_count] = numbers[i];
         m->live[m->row_count] = true;
-        oracle_stored(m->metric, vectors + i * m->dim, m->dim, m->rows + m->row_count * m->dim);
+        test_type_store(m->space, vectors + i * m->dim, m->dim, packed);
+        test_type_widen(m->space.type, packed, m->dim, m->rows + m->row_count * m->dim);
     }
+    free(packed);
     free(vectors);
     free(ids);
 }
@@ -112,6 +134,14 @@ static void mirror_delete(struct mirror *m, const uint64_t *numbers, size_t coun
     free(ids);
 }
 
+static void check_vector(const struct mirror *m, const void *got, const float *row)
+{
+    float *widened = allocate(m->dim, sizeof *widened);
+    test_type_widen(m->space.type, got, m->dim, widened);
+    assert_memory_equal(widened, row, m->dim * sizeof *row);
+    free(widened);
+}
+
 static void compare_hits(const struct mirror *m, const wg_searcher *searcher, size_t q,
                          const struct oracle_hit *want, size_t want_count, unsigned with)
 {
@@ -124,12 +154,13 @@ static void compare_hits(const struct mirror *m, const wg_searcher *searcher, si
                     hits[i].id.as.number == m->ids[want[i].row] &&
                     memcmp(&hits[i].score, &want[i].score, sizeof(float)) == 0;
         if (!same)
-            fail_msg("%s, dim %zu, query %zu, place %zu: id %zu score %a, the C tier's scan gives "
-                     "id %zu score %a",
-                     wg_metric_name(m->metric), m->dim, q, i, (size_t)hits[i].id.as.number,
-                     (double)hits[i].score, (size_t)m->ids[want[i].row], (double)want[i].score);
+            fail_msg("%s, %s, dim %zu, query %zu, place %zu: id %zu score %a, the C tier's scan "
+                     "gives id %zu score %a",
+                     wg_type_name(m->space.type), wg_metric_name(m->space.metric), m->dim, q, i,
+                     (size_t)hits[i].id.as.number, (double)hits[i].score,
+                     (size_t)m->ids[want[i].row], (double)want[i].score);
         if (with & WG_WITH_VECTOR)
-            assert_memory_equal(hits[i].vector, row, m->dim * sizeof *row);
+            check_vector(m, hits[i].data, row);
         else
             assert_null(hits[i].vector);
         if (with & WG_WITH_PAYLOAD)
@@ -147,6 +178,14 @@ struct questions {
     struct oracle_hit *ranked; /* count x row_count */
 };
 
+/* float64 knows nothing of a u8's inverse norm. */
+static void check_bound(const struct mirror *m, const float *query, const struct oracle_hit *hit)
+{
+    if (m->space.type == WG_U8 && m->space.metric == WG_COSINE) return;
+    assert_true(oracle_score_is_within_bound(m->space.metric, query, m->rows + hit->row * m->dim,
+                                             m->dim, hit->score));
+}
+
 static void questions_make(struct questions *q, const struct mirror *m)
 {
     q->queries = allocate(q->count * m->dim, sizeof *q->queries);
@@ -158,13 +197,12 @@ static void questions_make(struct questions *q, const struct mirror *m)
         if (i % 3 == 0 && m->row_count > 0)
             memcpy(q->queries + i * m->dim, m->rows + test_below(&prng, m->row_count) * m->dim,
                    m->dim * sizeof *q->queries);
-        oracle_stored(m->metric, q->queries + i * m->dim, m->dim, q->stored);
-        const struct oracle_rows rows = { m->metric, m->dim, m->row_count, m->rows, m->live };
+        if (m->space.type == WG_BITS) test_type_fit(WG_BITS, m->dim, q->queries + i * m->dim);
+        oracle_stored(m->space.metric, q->queries + i * m->dim, m->dim, q->stored);
+        const struct oracle_rows rows = { m->space.metric, m->dim,  m->row_count,
+                                          m->rows,         m->live, m->space.type };
         q->live_count = oracle_rank(&rows, q->stored, ranked);
-        for (size_t r = 0; r < q->live_count; r += 1 + r / 2)
-            assert_true(oracle_score_is_within_bound(m->metric, q->stored,
-                                                     m->rows + ranked[r].row * m->dim, m->dim,
-                                                     ranked[r].score));
+        for (size_t r = 0; r < q->live_count; r += 1 + r / 2) check_bound(m, q->stored, &ranked[r]);
     }
 }
 
@@ -277,7 +315,9 @@ static void check_info(struct mirror *m)
     assert_int_equal(info.count, live_count);
     assert_int_equal(info.row_count, m->row_count);
     assert_int_equal(info.dim, m->dim);
-    assert_int_equal(info.metric, m->metric);
+    assert_int_equal(info.metric, m->space.metric);
+    assert_int_equal(info.type, m->space.type);
+    assert_int_equal(info.vector_bytes, m->row_count * test_type_size(m->space.type, m->dim));
     assert_int_equal(wg_collection_count(m->collection), live_count);
 }
 
@@ -286,9 +326,9 @@ static void test_live_patterns(void **state)
     (void)state;
     const char *folder = scratch_create();
     for (int pattern = 0; pattern < PATTERNS; pattern++)
-        for (int metric = 0; metric < METRIC_COUNT; metric++) {
+        for (size_t space = 0; space < TEST_SPACES; space++) {
             size_t count = 1 + test_below(&prng, 500);
-            struct mirror m = { .metric = (wg_metric)metric,
+            struct mirror m = { .space = test_space_at(space),
                                 .kind = (enum data_kind)test_below(&prng, DATA_KIND_COUNT),
                                 .dim = 1 + test_below(&prng, 130),
                                 .room = 3 * count };
@@ -305,8 +345,10 @@ static void test_every_k(void **state)
 {
     (void)state;
     const char *folder = scratch_create();
-    for (int metric = 0; metric < METRIC_COUNT; metric++) {
-        struct mirror m = { .metric = (wg_metric)metric, .kind = DATA_FEW, .dim = 3, .room = 120 };
+    for (size_t space = 0; space < TEST_SPACES; space++) {
+        struct mirror m = {
+            .space = test_space_at(space), .kind = DATA_FEW, .dim = 3, .room = 120
+        };
         mirror_create(&m, folder);
         write_fresh(&m, 40);
         apply_pattern(&m, UPDATED);
@@ -322,10 +364,9 @@ static void test_every_k(void **state)
     }
 }
 
-static void test_every_batch_size(void **state)
+static void check_every_batch_size(struct test_space space)
 {
-    (void)state;
-    struct mirror m = { .metric = WG_COSINE, .kind = DATA_NEAR_1, .dim = 19, .room = 600 };
+    struct mirror m = { .space = space, .kind = DATA_NEAR_1, .dim = 19, .room = 600 };
     mirror_create(&m, scratch_create());
     write_fresh(&m, 200);
     apply_pattern(&m, UPDATED);
@@ -342,10 +383,19 @@ static void test_every_batch_size(void **state)
     mirror_free(&m);
 }
 
+static void test_every_batch_size(void **state)
+{
+    (void)state;
+    check_every_batch_size((struct test_space){ WG_F32, WG_COSINE });
+    check_every_batch_size((struct test_space){ WG_F16, WG_EUCLIDEAN });
+    check_every_batch_size((struct test_space){ WG_U8, WG_COSINE });
+    check_every_batch_size((struct test_space){ WG_BITS, WG_HAMMING });
+}
+
 static void test_an_empty_collection(void **state)
 {
     (void)state;
-    struct mirror m = { .metric = WG_EUCLIDEAN, .dim = 4, .room = 1 };
+    struct mirror m = { .space = { WG_F32, WG_EUCLIDEAN }, .dim = 4, .room = 1 };
     mirror_create(&m, scratch_create());
     check_on_contexts(&m, 3, 1);
     mirror_free(&m);
@@ -372,7 +422,7 @@ static void test_dead_chunks(void **state)
     enum { CHUNK = 65536, COUNT = 2 * CHUNK + 9000, PART = 20000 };
     static const uint64_t edges[] = { 0,         63,        64,        CHUNK - 1,    CHUNK,
                                       CHUNK + 1, 2 * CHUNK, COUNT - 1, 2 * CHUNK - 1 };
-    struct mirror m = { .metric = WG_DOT, .kind = DATA_UNIT, .dim = 3, .room = COUNT };
+    struct mirror m = { .space = { WG_F32, WG_DOT }, .kind = DATA_UNIT, .dim = 3, .room = COUNT };
     mirror_create(&m, scratch_create());
     uint64_t *numbers = allocate(COUNT, sizeof *numbers);
     for (size_t i = 0; i < COUNT; i++) numbers[i] = i;

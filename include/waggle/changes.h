@@ -28,8 +28,12 @@ typedef struct wg_change {
     wg_metric metric; /* likewise */
     size_t count; /* of ids, vectors, payloads */
     const wg_id *ids;
-    const float *vectors; /* count x dim, as stored; NULL but for an upsert */
+    union {
+        const float *vectors; /* count x dim, as stored; NULL but for an upsert */
+        const void *data; /* the same, of the type below */
+    };
     const char *const *payloads; /* JSON objects; an entry, or all, may be NULL: {} */
+    wg_type type; /* of the collection */
 } wg_change;
 
 /* Some changes; what they point to lives as long as this. */
@@ -45,9 +49,9 @@ WG_API WG_CHECKED wg_err wg_collection_changes(wg_collection *collection, uint64
                                                size_t limit, wg_changes **out);
 
 /* Does to this collection what the change did to the other. WG_EDIM: it has another dimension.
- * WG_ECONFLICT: it has another metric, or does not stand where the other stood: its epoch, its
- * sequence (expected: the change's, less 1), or the chain hash that the change would lead to is
- * another; nothing has changed then. Else as the writes of waggle/collection.h. */
+ * WG_ECONFLICT: it has another metric or type, or does not stand where the other stood: its epoch,
+ * its sequence (expected: the change's, less 1), or the chain hash that the change would lead to
+ * is another; nothing has changed then. Else as the writes of waggle/collection.h. */
 WG_API WG_CHECKED wg_err wg_collection_apply(wg_collection *collection, const wg_change *change);
 
 #ifdef __cplusplus

@@ -49,21 +49,27 @@ typedef struct wg_batch {
     size_t size;
     size_t count;
     const wg_id *ids; /* count, each once within the batch */
-    const float *vectors; /* count x dim, row-major */
+    union {
+        const float *vectors; /* count x dim, row-major */
+        const void *data; /* the same, of the type below: count vectors, one behind the other */
+    };
     const char *const *payloads; /* count texts, each a JSON object or NULL; or NULL: none */
     const uint64_t
         *if_versions; /* count: point i must have this version, 0: be absent; NULL: any */
     uint64_t *sequence; /* out: of the collection by this write, the points' new version; or NULL */
+    wg_type type; /* of data: WG_F32, the default, or the collection's */
 } wg_batch;
 
 #define wg_batch_init(batch) wg_batch_init_sized((batch), sizeof *(batch))
 WG_API void wg_batch_init_sized(wg_batch *batch, size_t size);
 
 /* Inserts the points; one that exists is replaced, its payload included. dim is what the vectors
- * have, checked against the collection's (WG_EDIM). WG_EINVAL names the offending item: an id that
- * is empty, too long or twice in the batch, a component that is not finite or exceeds
- * WG_COMPONENT_MAX, a payload that is not a JSON object. WG_ECONFLICT names the first point that is
- * not what if_versions says. WG_EREADONLY (also after a failed sync, until the store is opened
+ * have, checked against the collection's (WG_EDIM). f32 become the collection's type: f16 by
+ * rounding to the nearest, ties to even; u8 and bits take the numbers that they have and no other.
+ * WG_EINVAL names the offending item: an id that is empty, too long or twice in the batch, a
+ * component that is not finite, exceeds WG_COMPONENT_MAX or does not fit the collection's type, a
+ * payload that is not a JSON object. WG_ECONFLICT names the first point that is not what
+ * if_versions says. WG_EREADONLY (also after a failed sync, until the store is opened
  * again), WG_ENOSPC, WG_EIO, WG_ENOMEM. After an error nothing of the batch is there, unless the
  * message says that this is unknown. Never queued when if_versions or sequence is asked for. */
 WG_API WG_CHECKED wg_err wg_collection_upsert(wg_collection *collection, size_t dim,
@@ -124,7 +130,10 @@ typedef struct wg_point {
     wg_id id;
     bool found; /* false: there is no such point, and the rest is zero */
     uint64_t version; /* of the collection, by the write that last changed the point */
-    const float *vector; /* dim, as stored; NULL when not asked for */
+    union {
+        const float *vector; /* dim, as stored, of a collection of f32; NULL when not asked for */
+        const void *data; /* the same pointer, of any type */
+    };
     const char *payload; /* a JSON object, "{}" when empty; NULL when not asked for */
 } wg_point;
 
@@ -166,6 +175,7 @@ typedef struct wg_collection_info {
                             when the collection's files are closed (open_limit) */
     uint64_t code_file_bytes; /* of the codes that are kept beside the rows on disk */
     bool codes; /* whether rows have codes: wg_collection_set_codes */
+    wg_type type; /* of the stored vectors */
 } wg_collection_info;
 
 #define wg_collection_info_init(info) wg_collection_info_init_sized((info), sizeof *(info))

@@ -13,7 +13,8 @@ typedef enum wg_metric {
     WG_DOT,       /* sum of a * b; higher is better */
     WG_EUCLIDEAN, /* square root of the sum of (a - b)^2; lower is better */
     WG_MANHATTAN, /* sum of |a - b|; lower is better */
-    WG_CHEBYSHEV  /* largest |a - b|; lower is better */
+    WG_CHEBYSHEV, /* largest |a - b|; lower is better */
+    WG_HAMMING    /* number of bits that differ, of vectors of bits only; lower is better */
 } wg_metric;
 
 WG_API const char *wg_metric_name(wg_metric metric); /* "cosine"; static; NULL: no such metric */
@@ -23,6 +24,24 @@ WG_API WG_CHECKED wg_err wg_metric_parse(const char *name, wg_metric *out);
 /* Components must be finite and at most this in magnitude. */
 #define WG_COMPONENT_MAX 1e15f
 #define WG_DIM_MAX       65536u
+#define WG_BITS_DIM_MAX  1048576u /* of vectors of bits */
+
+/* How the components of a vector are stored, and given. Each is worth exactly the f32 that it
+ * widens to. */
+typedef enum wg_type {
+    WG_F32,
+    WG_F16, /* IEEE binary16, in the processor's order of bytes; finite: at most 65,504 */
+    WG_U8,  /* 0 to 255 */
+    WG_BITS /* 8 to a byte: component i is bit i % 8 (of value 1 << i % 8) of byte i / 8; a vector
+               begins at a byte, and the bits behind its last component are 0 */
+} wg_type;
+
+WG_API const char *wg_type_name(wg_type type); /* "f16"; static; NULL: no such type */
+/* WG_EINVAL, naming the types there are, for any other text. */
+WG_API WG_CHECKED wg_err wg_type_parse(const char *name, wg_type *out);
+/* Bytes of a vector of dim components of that type. */
+WG_API size_t wg_type_vector_size(wg_type type, size_t dim);
+
 /* Fills the place of a neighbour that there is not, when k exceeds the rows. */
 #define WG_NO_ROW UINT64_MAX
 

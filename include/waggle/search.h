@@ -16,7 +16,10 @@ WG_API void wg_searcher_destroy(wg_searcher **searcher);
 
 typedef struct wg_search_params {
     size_t size;
-    const float *queries; /* query_count x dim, row-major; borrowed for the call */
+    union {
+        const float *queries; /* query_count x dim, row-major; borrowed for the call */
+        const void *data; /* the same, of the type below: query_count vectors */
+    };
     size_t query_count; /* 0 is fine */
     size_t dim; /* of the queries, checked against the collection's */
     size_t k; /* hits for each query, at least 1; default 10 */
@@ -25,6 +28,8 @@ typedef struct wg_search_params {
     const wg_cancel *cancel; /* may be NULL */
     float threshold; /* the worst score of a hit: cosine and dot at least this, distances at most;
                         NaN, the default: any. With a large k, all points within a radius */
+    wg_type type; /* of data: WG_F32, the default, which is never rounded to the collection's type
+                     (but against bits has to be 0 or 1), or the collection's */
 } wg_search_params;
 
 #define wg_search_params_init(params) wg_search_params_init_sized((params), sizeof *(params))
@@ -34,7 +39,10 @@ typedef struct wg_hit {
     wg_id id;
     float score; /* the metric's own value */
     bool changed; /* with payloads: written again since; the payload is then the newer one */
-    const float *vector; /* dim, as stored; NULL when not asked for */
+    union {
+        const float *vector; /* dim, as stored, of a collection of f32; NULL when not asked for */
+        const void *data; /* the same pointer, of any type */
+    };
     const char *payload; /* a JSON object; NULL when not asked for, or the point is gone since */
 } wg_hit;
 

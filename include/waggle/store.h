@@ -42,11 +42,14 @@ WG_API void wg_store_close(wg_store **store);
 
 typedef struct wg_collection_params {
     size_t size;
-    uint32_t dim; /* 1 to WG_DIM_MAX; must be set */
-    wg_metric metric; /* default WG_COSINE: vectors are stored normalised */
+    uint32_t dim; /* 1 to WG_DIM_MAX, of bits to WG_BITS_DIM_MAX; must be set */
+    wg_metric metric; /* default WG_COSINE: vectors are stored normalised (u8: as they are, and
+                         scored as if they were) */
     uint64_t history; /* how many changed points the list of changes goes back; default 10,000 */
     bool codes; /* exact searches read eight-bit codes in place of rows, a quarter of the bytes in
                    memory and beside the rows on disk; they change no answer; default true */
+    wg_type type; /* how vectors are stored; default WG_F32. WG_BITS goes with WG_HAMMING, and
+                     neither with anything else: WG_EINVAL */
 } wg_collection_params;
 
 #define wg_collection_params_init(params) \

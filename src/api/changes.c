@@ -2,6 +2,7 @@
 
 #include "api/params.h"
 #include "api/store.h"
+#include "api/stored.h"
 #include "api/vectors.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -54,6 +55,8 @@ static wg_err check(const wg_change *change)
     if (change->kind < WG_CHANGE_UPSERT || change->kind > WG_CHANGE_CLEAR)
         return wg_fail(WG_EINVAL, "a change of kind %d; expected 1 to 4", (int)change->kind);
     TRY(metric_check(change->metric));
+    if (!wg_type_name(change->type))
+        return wg_fail(WG_EINVAL, "a change of type %d; expected 0 to 3", (int)change->type);
     for (size_t i = 0; change->payloads && i < change->count; i++) {
         const char *payload = change->payloads[i];
         err = payload ? json_check_object(payload, strlen(payload)) : WG_OK;
@@ -74,9 +77,11 @@ static wg_err replay(wg_collection *collection, struct collection *c, const wg_c
         TRY(wg_fail(WG_ECONFLICT, "the change is of metric %s, collection \"%s\" has %s",
                     wg_metric_name(change->metric), c->name,
                     wg_metric_name((wg_metric)c->space.metric)));
-    if (is_upsert)
-        TRY(vectors_check(&collection->store->context->kernels, change->vectors, change->count,
-                          c->space.dim, "vector"));
+    if (change->type != (wg_type)c->space.type)
+        TRY(wg_fail(WG_ECONFLICT, "the change is of vectors of type %s, collection \"%s\" has %s",
+                    wg_type_name(change->type), c->name, wg_type_name((wg_type)c->space.type)));
+    struct given given = { change->data, change->type, change->count, c->space.dim, "vector" };
+    if (is_upsert) TRY(vectors_check_stored(&collection->store->context->kernels, &given));
     struct replay inner = {
         .change = (enum change)change->kind,
         .epoch = change->epoch,
@@ -84,7 +89,7 @@ static wg_err replay(wg_collection *collection, struct collection *c, const wg_c
         .chain_hash = change->chain_hash,
         .count = change->kind == WG_CHANGE_CLEAR ? 0 : change->count,
         .ids = change->ids,
-        .vectors = is_upsert ? change->vectors : NULL,
+        .vectors = is_upsert ? change->data : NULL,
         .payloads = change->payloads,
     };
     TRY(collection_replay(c, &inner));

@@ -2,10 +2,9 @@
 
 #include "api/params.h"
 #include "api/store.h"
-#include "api/vectors.h"
+#include "api/stored.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/size.h"
 #include "quant/encode.h"
 #include "store/archive.h"
 #include "store/codes_file.h"
@@ -81,31 +80,27 @@ static wg_err check_payloads(const wg_batch *batch)
     return WG_OK;
 }
 
-static wg_err check_vectors(wg_collection *collection, const struct collection *c, size_t dim,
-                            const wg_batch *b)
+static wg_err check_dim(const struct collection *c, size_t dim)
 {
-    size_t size;
     if (dim != c->space.dim)
         return wg_fail(WG_EDIM, "the vectors have %zu dimensions, collection \"%s\" has %u", dim,
                        c->name, c->space.dim);
-    wg_err err = size_multiply(b->count, dim * sizeof(float), &size);
-    if (err != WG_OK) return err;
-    return vectors_check(&collection->store->context->kernels, b->vectors, b->count, dim, "vector");
+    return WG_OK;
 }
 
-static wg_err upsert(struct collection *c, size_t dim, const wg_batch *b)
+static wg_err upsert(wg_collection *collection, struct collection *c, const wg_batch *b)
 {
     wg_err err = WG_OK;
-    float *normalized = NULL;
+    struct stored_room room = { 0 };
+    const void *vectors;
     struct write_result result;
-    if (c->space.metric == WG_COSINE) {
-        TRY(mem_resize(&normalized, b->count * dim));
-        vectors_normalize(b->vectors, b->count, dim, normalized);
-    }
+    struct given given = { b->data, b->type, b->count, c->space.dim, "vector" };
+    TRY(vectors_to_store(&collection->store->context->kernels, &c->space, &given, &room, &vectors));
+    TRY(check_payloads(b));
     struct upsert inner = {
         .count = b->count,
         .ids = b->ids,
-        .vectors = normalized ? normalized : b->vectors,
+        .vectors = vectors,
         .payloads = b->payloads,
         .if_versions = b->if_versions,
         .may_queue = !b->sequence,
@@ -113,7 +108,7 @@ static wg_err upsert(struct collection *c, size_t dim, const wg_batch *b)
     TRY(collection_upsert(c, &inner, &result));
     if (b->sequence) *b->sequence = result.sequence;
 out:
-    mem_free(&normalized);
+    mem_free(&room.bytes);
     return err;
 }
 
@@ -125,9 +120,8 @@ wg_err wg_collection_upsert(wg_collection *collection, size_t dim, const wg_batc
     wg_batch_init(&b);
     TRY(PARAMS_READ(batch, &b));
     TRY(member_enter(collection->member, &c));
-    TRY(check_vectors(collection, c, dim, &b));
-    TRY(check_payloads(&b));
-    TRY(upsert(c, dim, &b));
+    TRY(check_dim(c, dim));
+    TRY(upsert(collection, c, &b));
 out:
     if (c) member_leave(collection->member);
     return err;
@@ -328,10 +322,11 @@ static wg_err describe(struct collection *c, wg_collection_info *out)
         .size = sizeof known,
         .dim = c->space.dim,
         .metric = (wg_metric)c->space.metric,
+        .type = (wg_type)c->space.type,
         .count = view->commit.point_count,
         .row_count = view->source.row_count,
         .segment_count = view->layout.count,
-        .vector_bytes = view->source.row_count * c->space.dim * sizeof(float),
+        .vector_bytes = view->source.row_count * space_row_size(&c->space),
         .epoch = view->commit.epoch,
         .sequence = view->commit.sequence,
         .chain_hash = view->commit.chain_hash,

@@ -127,7 +127,7 @@ static void check_hits(void)
     for (size_t q = 0; q < QUERIES; q++) {
         size_t count = 0;
         const wg_hit *hits = wg_searcher_hits(f.searcher, q, &count);
-        struct oracle_rows rows = { WG_EUCLIDEAN, DIM, f.row_count, f.rows, NULL };
+        struct oracle_rows rows = { WG_EUCLIDEAN, DIM, f.row_count, f.rows, NULL, WG_F32 };
         oracle_rank(&rows, f.queries + q * DIM, ranked);
         assert_int_equal(count, K);
         for (size_t i = 0; i < K; i++) {

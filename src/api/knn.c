@@ -28,6 +28,8 @@ static wg_err check(const wg_context *context, const wg_knn_params *p)
     wg_err err = WG_OK;
     size_t size;
     TRY(metric_check(p->metric));
+    if (p->metric == WG_HAMMING)
+        return wg_fail(WG_EINVAL, "metric hamming is for vectors of bits; expected one for f32");
     TRY(dim_check(p->dim));
     if (p->k == 0) return wg_fail(WG_EINVAL, "k is 0; expected at least 1");
     TRY(size_multiply(p->row_count, p->dim * sizeof(float), &size));
@@ -114,7 +116,7 @@ static wg_err ready_source(struct call *call)
 {
     wg_err err = WG_OK;
     const wg_knn_params *p = call->params;
-    TRY(source_init(device_set_cpu(call->context->devices), p->dim, &call->source));
+    TRY(source_init(device_set_cpu(call->context->devices), ROW_F32, p->dim, &call->source));
     call->source.unchecked = rows_are_checked_by_scan(p);
     struct row_batch batch = { call->rows ? call->rows : p->rows, p->row_count, &call->codes };
     TRY(source_append(&call->source, &batch));

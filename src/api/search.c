@@ -2,6 +2,7 @@
 
 #include "api/params.h"
 #include "api/store.h"
+#include "api/stored.h"
 #include "api/vectors.h"
 #include "base/arena.h"
 #include "base/mem.h"
@@ -21,8 +22,7 @@ struct wg_searcher {
     struct search *search;
     struct gather_call call;
     struct view *view; /* that the hits point into; NULL: no hits */
-    float *queries;    /* normalised, when the metric is cosine */
-    size_t queries_room;
+    struct stored_room queries; /* where they have to be converted */
     wg_hit *hits; /* query_count x k, of which hit_count[q] */
     size_t hits_room;
     size_t *hit_counts;
@@ -55,7 +55,7 @@ void wg_searcher_destroy(wg_searcher **searcher)
     search_destroy(&s->search);
     gather_call_fini(&s->call);
     arena_fini(&s->arena);
-    mem_free(&s->queries);
+    mem_free(&s->queries.bytes);
     mem_free(&s->hits);
     mem_free(&s->hit_counts);
     mem_free(searcher);
@@ -70,7 +70,6 @@ void wg_search_params_init_sized(wg_search_params *params, size_t size)
 static wg_err check(const wg_searcher *s, const wg_search_params *p)
 {
     uint32_t dim = s->entered->space.dim;
-    size_t size;
     if (p->dim != dim)
         return wg_fail(WG_EDIM, "the queries have %zu dimensions, collection \"%s\" has %u", p->dim,
                        s->entered->name, dim);
@@ -78,10 +77,7 @@ static wg_err check(const wg_searcher *s, const wg_search_params *p)
     if (p->with & ~(unsigned)(WG_WITH_VECTOR | WG_WITH_PAYLOAD))
         return wg_fail(WG_EINVAL, "with is %u; expected a sum of 1 (vector) and 2 (payload)",
                        p->with);
-    wg_err err = size_multiply(p->query_count, p->dim * sizeof(float), &size);
-    if (err != WG_OK) return err;
-    return vectors_check(&s->collection->store->context->kernels, p->queries, p->query_count,
-                         p->dim, "query");
+    return WG_OK;
 }
 
 /* Grows an array that is kept from run to run. */
@@ -93,16 +89,11 @@ static wg_err check(const wg_searcher *s, const wg_search_params *p)
         }                                       \
     } while (0)
 
-static wg_err ready_queries(wg_searcher *s, const wg_search_params *p, const float **out)
+static wg_err ready_queries(wg_searcher *s, const wg_search_params *p, const void **out)
 {
-    wg_err err = WG_OK;
-    *out = p->queries;
-    if (s->entered->space.metric != WG_COSINE) return WG_OK;
-    FIT(s->queries, s->queries_room, p->query_count * p->dim);
-    vectors_normalize(p->queries, p->query_count, p->dim, s->queries);
-    *out = s->queries;
-out:
-    return err;
+    struct given given = { p->data, p->type, p->query_count, p->dim, "query" };
+    return queries_to_score(&s->collection->store->context->kernels, &s->entered->space, &given,
+                            &s->queries, out);
 }
 
 static wg_err make_hit(const wg_searcher *s, const struct search_answer *answer, size_t at,
@@ -114,7 +105,7 @@ static wg_err make_hit(const wg_searcher *s, const struct search_answer *answer,
     *out = (wg_hit){
         .id = row.id,
         .score = metric_score((wg_metric)s->entered->space.metric, answer->scores[at]),
-        .vector = with & WG_WITH_VECTOR ? row.vector : NULL,
+        .data = with & WG_WITH_VECTOR ? row.vector : NULL,
     };
     return WG_OK;
 }
@@ -183,7 +174,7 @@ static wg_err run(wg_searcher *s, const wg_search_params *p)
     uint64_t begun_ns = clock_ns();
     struct collection *c = s->entered;
     struct search_answer answer;
-    const float *queries;
+    const void *queries;
     TRY(check(s, p));
     TRY(ready_queries(s, p, &queries));
     collection_release_view(c, &s->view);

@@ -1,7 +1,7 @@
 #include "api/store.h"
 
 #include "api/params.h"
-#include "api/vectors.h"
+#include "api/stored.h"
 #include "base/mem.h"
 
 void wg_store_params_init_sized(wg_store_params *params, size_t size)
@@ -66,19 +66,26 @@ void wg_store_close(wg_store **store)
     mem_free(store);
 }
 
+/* A number that no enumeration has stays one. */
+static uint16_t small_of(unsigned number)
+{
+    return number < UINT16_MAX ? (uint16_t)number : UINT16_MAX;
+}
+
 wg_err wg_collection_create(wg_store *store, const char *name, const wg_collection_params *params)
 {
     wg_err err = WG_OK;
     wg_collection_params p;
     wg_collection_params_init(&p);
     TRY(PARAMS_READ(params, &p));
-    TRY(dim_check(p.dim));
-    TRY(metric_check(p.metric));
     struct store_seed seed = {
-        .space = { .dim = p.dim, .metric = (uint16_t)p.metric },
+        .space = { .dim = p.dim,
+                   .metric = small_of((unsigned)p.metric),
+                   .type = small_of((unsigned)p.type) },
         .history = p.history,
         .uncoded = !p.codes,
     };
+    TRY(space_check(&seed.space));
     TRY(store_create_collection(store->store, name, &seed));
 out:
     return err;

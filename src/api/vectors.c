@@ -8,7 +8,7 @@
 static const char *const names[] = {
     [WG_COSINE] = "cosine",       [WG_DOT] = "dot",
     [WG_EUCLIDEAN] = "euclidean", [WG_MANHATTAN] = "manhattan",
-    [WG_CHEBYSHEV] = "chebyshev",
+    [WG_CHEBYSHEV] = "chebyshev", [WG_HAMMING] = "hamming",
 };
 
 enum { METRICS = sizeof names / sizeof *names };
@@ -27,7 +27,7 @@ wg_err wg_metric_parse(const char *name, wg_metric *out)
     }
     return wg_fail(WG_EINVAL,
                    "there is no metric \"%s\"; there are cosine, dot, euclidean, manhattan, "
-                   "chebyshev",
+                   "chebyshev, hamming",
                    name);
 }
 
@@ -35,7 +35,8 @@ enum metric metric_of(wg_metric metric)
 {
     switch (metric) {
     case WG_EUCLIDEAN: return METRIC_L2;
-    case WG_MANHATTAN: return METRIC_L1;
+    case WG_MANHATTAN:
+    case WG_HAMMING: return METRIC_L1; /* of zeros and ones */
     case WG_CHEBYSHEV: return METRIC_CHEBYSHEV;
     default: return METRIC_DOT;
     }

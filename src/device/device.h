@@ -22,7 +22,17 @@
  * square root of a Euclidean score is the last step of whoever hands it to the user. */
 enum metric { METRIC_DOT, METRIC_L2, METRIC_L1, METRIC_CHEBYSHEV, METRIC_COUNT };
 
-enum row_type { ROW_F32 };
+/* How rows are stored. All but bits widen exactly to f32, and are scored as what they widen to. The
+ * first four are numbered as on disk. */
+enum row_type {
+    ROW_F32,
+    ROW_F16, /* IEEE binary16, finite */
+    ROW_U8,
+    ROW_BITS, /* ones and zeros, for METRIC_L1 alone: how many differ; component i is bit i % 8 of
+                 byte i / 8, and bits behind the last are 0 */
+    ROW_UNIT_U8, /* stands for what is left when it is divided by its norm: its score, METRIC_DOT,
+                    is that of the bytes times (float)(1 / sqrt(norm2)), then +0 is added */
+};
 
 /* A backend's own. */
 struct device;
@@ -31,7 +41,7 @@ struct code_cell;
 
 /* Rows to append. */
 struct row_batch {
-    const float *values; /* count x dim */
+    const void *values; /* count rows, of the type that the rows were created with */
     size_t count;
     const struct code_cell *codes; /* for the CPU: where codes of these rows are, or will be
                                       (device/codes.h); outlives them; NULL: nowhere */
@@ -49,8 +59,8 @@ struct ticket;
 /* Everything a scan needs; the pointers stay the caller's and live until the ticket is done. */
 struct scan {
     enum metric metric;
-    const float *queries; /* query_count x dim, row-major */
-    size_t query_count;   /* at least 1 */
+    const void *queries; /* query_count x dim of float, row-major; of ROW_BITS: as rows are */
+    size_t query_count; /* at least 1 */
     uint64_t row_first, row_end;
     const struct mask *mask; /* NULL: every row */
     bool check_rows; /* the rows' components were not checked: one that is refused is WG_EINVAL; on

@@ -52,7 +52,7 @@ static void generate(struct trial *t, struct prng *prng)
 static wg_err upload(struct trial *t, struct prng *prng)
 {
     wg_err err = WG_OK;
-    TRY(slot_rows_create(t->slot, t->dim, &t->rows));
+    TRY(slot_rows_create(t->slot, ROW_F32, t->dim, &t->rows));
     for (size_t a = 0; a < APPENDS; a++) {
         size_t first = a * ROWS / APPENDS, end = (a + 1) * ROWS / APPENDS;
         struct row_batch batch = { .values = t->values + first * t->dim, .count = end - first };

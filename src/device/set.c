@@ -294,11 +294,11 @@ static wg_err submit_end(struct slot *slot, wg_err err)
     return note(slot, err);
 }
 
-wg_err slot_rows_create(struct slot *slot, size_t dim, struct rows **out)
+wg_err slot_rows_create(struct slot *slot, enum row_type type, size_t dim, struct rows **out)
 {
-    assert(dim >= 1 && dim <= WG_DIM_MAX);
+    assert(dim >= 1 && dim <= (type == ROW_BITS ? WG_BITS_DIM_MAX : WG_DIM_MAX));
     submit_begin(slot);
-    return submit_end(slot, slot->backend->rows_create(slot->device, ROW_F32, dim, out));
+    return submit_end(slot, slot->backend->rows_create(slot->device, type, dim, out));
 }
 
 wg_err slot_rows_append(struct slot *slot, struct rows *rows, const struct row_batch *batch)

@@ -48,7 +48,8 @@ void slot_label(const struct slot *slot, char *text, size_t room); /* "cpu: AMD 
 
 /* The operations of device/device.h, checked and counted. A failure of the device's own (not a
  * refused argument, a deadline or a cancellation) makes it suspect. rows_append waits. */
-WG_CHECKED wg_err slot_rows_create(struct slot *slot, size_t dim, struct rows **out);
+WG_CHECKED wg_err slot_rows_create(struct slot *slot, enum row_type type, size_t dim,
+                                   struct rows **out);
 WG_CHECKED wg_err slot_rows_append(struct slot *slot, struct rows *rows,
                                    const struct row_batch *batch);
 void slot_rows_destroy(struct slot *slot, struct rows **rows);

@@ -118,7 +118,7 @@ static void a_lost_device_is_suspect_until_it_passes_again(void **state)
     struct rows *rows = NULL;
     uint64_t generation = slot_generation(device);
     fake.lost = true;
-    assert_int_equal(slot_rows_create(device, 3, &rows), WG_EDEVICELOST);
+    assert_int_equal(slot_rows_create(device, ROW_F32, 3, &rows), WG_EDEVICELOST);
     assert_int_equal(state_of(device), WG_DEVICE_SUSPECT);
     assert_true(slot_generation(device) > generation);
     assert_non_null(strstr(f->logged, "told to be lost"));
@@ -134,7 +134,7 @@ static void a_device_out_of_memory_says_so(void **state)
     struct slot *device = chosen(f);
     struct rows *rows = NULL;
     float values[8] = { 0 };
-    assert_int_equal(slot_rows_create(device, 4, &rows), WG_OK);
+    assert_int_equal(slot_rows_create(device, ROW_F32, 4, &rows), WG_OK);
     fake.memory_bytes = sizeof values - 1;
     struct row_batch batch = { .values = values, .count = 2 };
     assert_int_equal(slot_rows_append(device, rows, &batch), WG_EDEVICEMEMORY);

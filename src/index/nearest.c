@@ -25,7 +25,7 @@ wg_err nearest_centroids(const struct nearest_request *r, struct found *found, u
     wg_err err = WG_OK;
     struct source source = { 0 };
     struct row_batch batch = { .values = r->centroids, .count = r->centroid_count };
-    TRY(source_init(r->cpu, r->dim, &source));
+    TRY(source_init(r->cpu, ROW_F32, r->dim, &source));
     TRY(source_append(&source, &batch));
     for (size_t first = 0, count; first < r->row_count; first += count) {
         count = r->row_count - first < AT_ONCE ? r->row_count - first : AT_ONCE;

@@ -2,10 +2,10 @@
 
 #include "base/mem.h"
 
-wg_err source_init(struct slot *cpu, size_t dim, struct source *out)
+wg_err source_init(struct slot *cpu, enum row_type type, size_t dim, struct source *out)
 {
-    *out = (struct source){ .cpu = cpu, .dim = dim };
-    return slot_rows_create(cpu, dim, &out->rows);
+    *out = (struct source){ .cpu = cpu, .type = type, .dim = dim };
+    return slot_rows_create(cpu, type, dim, &out->rows);
 }
 
 wg_err source_append(struct source *source, const struct row_batch *batch)

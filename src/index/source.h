@@ -4,7 +4,7 @@
 #include "device/set.h"
 
 struct source_part {
-    const float *values; /* count x dim, in place */
+    const void *values; /* count rows, in place */
     uint64_t first, count;
 };
 
@@ -17,6 +17,7 @@ struct source {
     struct bitmap live;
     bool masked;
     bool unchecked; /* components were not checked yet: a scan that meets a bad one is WG_EINVAL */
+    enum row_type type;
     size_t dim;
     uint64_t row_count;
     uint64_t moment; /* tells apart the sources of one space; the maker sets it, from 1 */
@@ -24,7 +25,7 @@ struct source {
 };
 
 /* A source without rows. source_fini also ends one that failed here. */
-WG_CHECKED wg_err source_init(struct slot *cpu, size_t dim, struct source *out);
+WG_CHECKED wg_err source_init(struct slot *cpu, enum row_type type, size_t dim, struct source *out);
 /* Rows in place: what the batch points to must outlive the source. */
 WG_CHECKED wg_err source_append(struct source *source, const struct row_batch *batch);
 /* Rows that are not live are never found. */

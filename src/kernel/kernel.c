@@ -233,6 +233,35 @@ CODE_ROWS_C(hamming, bits_that_differ, uint8_t, rows->size, int32_t)
 CODE_ROWS_C(dots_f16, dot_f16, float, rows->size / 2, float)
 CODE_ROWS_C(dots_bf16, dot_bf16, float, rows->size / 2, float)
 
+static void widen_f16_c(const uint16_t *x, size_t count, float *out)
+{
+    for (size_t i = 0; i < count; i++) out[i] = f16_value(x[i]);
+}
+
+static void widen_u8_c(const uint8_t *x, size_t count, float *out)
+{
+    for (size_t i = 0; i < count; i++) out[i] = (float)x[i];
+}
+
+static uint32_t squares_u8_c(const uint8_t *x, size_t count)
+{
+    uint32_t sum = 0;
+    for (size_t i = 0; i < count; i++) sum += (uint32_t)x[i] * x[i];
+    return sum;
+}
+
+static void bits_tile_c(const uint8_t *queries, size_t query_count, const uint8_t *rows,
+                        size_t row_count, size_t size, float *scores)
+{
+    for (size_t q = 0; q < query_count; q++)
+        for (size_t r = 0; r < row_count; r++) {
+            int differing = 0;
+            for (size_t i = 0; i < size; i++)
+                differing += __builtin_popcount(queries[q * size + i] ^ rows[r * size + i]);
+            scores[q * row_count + r] = (float)differing;
+        }
+}
+
 const char *cpu_tier_name(enum cpu_tier tier)
 {
     static const char *const names[CPU_TIER_COUNT] = {

@@ -190,6 +190,19 @@ typedef void kernel_hamming(const uint8_t *queries, size_t query_count,
 typedef void kernel_dots_half(const float *queries, size_t query_count,
                               const struct code_rows *rows, float *scores);
 
+/* What is stored in less than f32, as floats, exactly: IEEE binary16 (a NaN becomes a quiet one),
+ * and bytes. */
+typedef void kernel_widen_f16(const uint16_t *x, size_t count, float *out);
+typedef void kernel_widen_u8(const uint8_t *x, size_t count, float *out);
+
+/* The sum of the squares of up to 65,536 bytes. */
+typedef uint32_t kernel_squares_u8(const uint8_t *x, size_t count);
+
+/* scores[q * row_count + r]: in how many bits query q and row r differ; both are row-major, size
+ * bytes apart, and less than 2^24 bits long. */
+typedef void kernel_tile_bits(const uint8_t *queries, size_t query_count, const uint8_t *rows,
+                              size_t row_count, size_t size, float *scores);
+
 /* One line per kernel: type, name. The table and the kernel check are made from it. */
 #define KERNELS(X)                     \
     X(kernel_pair_f32, dot)            \
@@ -210,7 +223,11 @@ typedef void kernel_dots_half(const float *queries, size_t query_count,
     X(kernel_dots_i4, dots_i4)         \
     X(kernel_hamming, hamming)         \
     X(kernel_dots_half, dots_f16)      \
-    X(kernel_dots_half, dots_bf16)
+    X(kernel_dots_half, dots_bf16)     \
+    X(kernel_widen_f16, widen_f16)     \
+    X(kernel_widen_u8, widen_u8)       \
+    X(kernel_squares_u8, squares_u8)   \
+    X(kernel_tile_bits, bits_tile)
 
 struct kernels {
 #define X(type, name) type *name;

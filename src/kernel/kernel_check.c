@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 enum { QUERIES_MAX = 9, PANEL_QUERIES_MAX = 50, ROWS_MAX = 40, DIM_MAX = 1536, ROUNDS = 12 };
+enum { LARGEST_DIM = 65536 };
 
 static unsigned seed;
 static size_t compared;
@@ -50,12 +51,17 @@ static struct guarded guarded_make(size_t size)
     return (struct guarded){ all + page, size };
 }
 
-/* Room for count values of four bytes, at one end or the other; all bits set, which is a NaN. */
-static void *guarded_take(const struct guarded *g, size_t count)
+/* Room for so many bytes, at one end or the other, all bits set. */
+static void *guarded_bytes(const struct guarded *g, size_t size)
 {
-    size_t size = count * sizeof(float);
     if (size > g->size) abort();
     return memset(one_in(2) ? g->start : g->start + g->size - size, 0xff, size);
+}
+
+/* Room for count values of four bytes; all bits set, which is a NaN. */
+static void *guarded_take(const struct guarded *g, size_t count)
+{
+    return guarded_bytes(g, count * sizeof(float));
 }
 
 static struct guarded queries_room, rows_room, out_room;
@@ -564,6 +570,66 @@ static void check_kernel_dots_half(struct subject *s, kernel_dots_half *want, ke
     compare(s, expected, scores, s->query_count * s->row_count);
 }
 
+/* Every bit pattern comes up, those of a NaN too. */
+static void check_kernel_widen_f16(struct subject *s, kernel_widen_f16 *want, kernel_widen_f16 *got)
+{
+    static float expected[DIM_MAX];
+    uint16_t *x = guarded_bytes(&rows_room, s->dim * sizeof *x);
+    float *out = guarded_take(&out_room, s->dim);
+    fill_bytes((uint8_t *)x, s->dim * sizeof *x);
+    for (size_t i = 0; i < s->dim; i++)
+        if (one_in(8)) x[i] &= 0x83ff; /* denormal */
+    want(x, s->dim, expected);
+    enter();
+    got(x, s->dim, out);
+    leave();
+    compare(s, expected, out, s->dim);
+}
+
+static void check_kernel_widen_u8(struct subject *s, kernel_widen_u8 *want, kernel_widen_u8 *got)
+{
+    static float expected[DIM_MAX];
+    uint8_t *x = guarded_bytes(&rows_room, s->dim);
+    float *out = guarded_take(&out_room, s->dim);
+    fill_bytes(x, s->dim);
+    want(x, s->dim, expected);
+    enter();
+    got(x, s->dim, out);
+    leave();
+    compare(s, expected, out, s->dim);
+}
+
+static void check_kernel_squares_u8(struct subject *s, kernel_squares_u8 *want,
+                                    kernel_squares_u8 *got)
+{
+    size_t count = one_in(8) ? LARGEST_DIM - below(2) : s->dim;
+    uint8_t *x = guarded_bytes(&rows_room, count);
+    fill_bytes(x, count);
+    uint32_t expected = want(x, count);
+    enter();
+    uint32_t sum = got(x, count);
+    leave();
+    compare(s, &expected, &sum, 1);
+}
+
+static void check_kernel_tile_bits(struct subject *s, kernel_tile_bits *want, kernel_tile_bits *got)
+{
+    static float expected[QUERIES_MAX * ROWS_MAX];
+    s->query_count = below(QUERIES_MAX + 1);
+    s->row_count = below(ROWS_MAX + 1);
+    size_t count = s->query_count * s->row_count;
+    uint8_t *queries = guarded_bytes(&queries_room, s->query_count * s->dim);
+    uint8_t *rows = guarded_bytes(&rows_room, s->row_count * s->dim);
+    float *scores = guarded_take(&out_room, count);
+    fill_bytes(queries, s->query_count * s->dim);
+    fill_bytes(rows, s->row_count * s->dim);
+    want(queries, s->query_count, rows, s->row_count, s->dim, expected);
+    enter();
+    got(queries, s->query_count, rows, s->row_count, s->dim, scores);
+    leave();
+    compare(s, expected, scores, count);
+}
+
 static void check_round(const char *tier, const struct kernels *c, const struct kernels *k)
 {
     for (size_t dim = 0; dim <= DIM_MAX; dim += dim < 130 ? 1 : 469) {
@@ -632,6 +698,28 @@ static void check_known_panel(const char *tier, const struct kernels *k)
     expect(scores[0] == 28 && scores[PANEL_ROWS] == 0x1p12f + 5, tier,
            "dot_panel of (1 2 3) with its queries is not 28 and 2^12 + 5");
     expect(scores[PANEL_ROWS + 1] == 0x1p24f, tier, "dot_panel is not one chain");
+}
+
+/* The numbers of IEEE 754-2008, 3.6, and sums that pass 2^31. */
+static void check_known_types(const char *tier, const struct kernels *k)
+{
+    static uint8_t all[LARGEST_DIM];
+    const uint16_t halves[] = { 0x3c00, 0xc000, 0x7bff, 0x0400, 0x03ff, 0x0001, 0x8000, 0x7c00 };
+    const float floats[] = { 1, -2, 65504, 0x1p-14f, 1023 * 0x1p-24f, 0x1p-24f, -0.0f, INFINITY };
+    const uint8_t bytes[] = { 0, 1, 128, 255 }, ones[] = { 0x0f, 0xff, 0x01 };
+    float wide[8];
+    k->widen_f16(halves, 8, wide);
+    expect(memcmp(wide, floats, sizeof wide) == 0, tier, "halves are widened to other floats");
+    k->widen_u8(bytes, 4, wide);
+    expect(wide[0] == 0 && wide[1] == 1 && wide[2] == 128 && wide[3] == 255, tier,
+           "bytes are widened to other floats");
+    expect(k->squares_u8(bytes, 4) == 1 + 16384 + 65025, tier, "the sum of squares is another");
+    memset(all, 255, sizeof all);
+    expect(k->squares_u8(all, LARGEST_DIM) == UINT32_C(65025) * LARGEST_DIM, tier,
+           "the largest sum of squares is another");
+    k->bits_tile(bytes + 1, 1, ones, 3, 1, wide);
+    expect(wide[0] == 3 && wide[1] == 7 && wide[2] == 0, tier,
+           "00000001 does not differ by 3, 7 and 0 bits");
 }
 
 static void check_no_hole(enum cpu_tier tier, const struct kernels *k)
@@ -710,6 +798,7 @@ static void check_tier(enum cpu_tier tier, const struct kernels *c)
     check_known_positions(name, &k);
     check_known_panel(name, &k);
     check_known_codes(name, &k);
+    check_known_types(name, &k);
     for (int round = 0; round < ROUNDS; round++) check_round(name, c, &k);
     check_hostility(&k);
     hostile = true;

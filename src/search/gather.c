@@ -1,6 +1,7 @@
 #include "search/gather.h"
 
 #include "base/mem.h"
+#include "device/row.h"
 #include "os/machine.h"
 
 #include <string.h>
@@ -24,12 +25,13 @@ struct gather_list {
 struct lane {
     bool busy;
     struct search *search;
-    float *queries; /* room for those of one scan; NULL before the first that was gathered */
+    char *queries; /* room for those of one scan; NULL before the first that was gathered */
     struct gather_list group;
 };
 
 struct gather {
     struct gather_params params;
+    size_t query_size; /* bytes */
     struct mutex mutex; /* guards what follows, but for what a busy lane's leader uses alone */
     struct gather_list waiting; /* oldest first */
     size_t lane_count; /* where the pool is smaller than the machine, callers are its threads */
@@ -78,7 +80,7 @@ wg_err gather_create(const struct gather_params *params, struct gather **out)
     struct gather *g = NULL;
     size_t lane_count = params->lane_count ? params->lane_count : lane_count_of(params->devices);
     TRY(mem_resize(&g, 1));
-    *g = (struct gather){ .params = *params };
+    *g = (struct gather){ .params = *params, .query_size = query_size(params->type, params->dim) };
     mutex_init(&g->mutex);
     list_init(&g->waiting);
     TRY(mem_resize(&g->lanes, lane_count));
@@ -132,7 +134,7 @@ static bool is_worth_it(const struct gather *g, const struct search_request *req
 /* Queries of one scan; a single call always fits. */
 static size_t room_of(const struct gather *g)
 {
-    size_t room = SCAN_BYTES_MAX / sizeof(float) / g->params.dim;
+    size_t room = SCAN_BYTES_MAX / g->query_size;
     if (room < CALL_QUERIES_MAX) return CALL_QUERIES_MAX;
     return room < SCAN_QUERIES_MAX ? room : SCAN_QUERIES_MAX;
 }
@@ -151,8 +153,8 @@ static void add_queries(const struct gather *g, struct lane *lane, struct gather
 {
     const struct search_request *request = &call->request;
     call->query_first = scan->query_count;
-    memcpy(lane->queries + scan->query_count * g->params.dim, request->queries,
-           request->query_count * g->params.dim * sizeof(float));
+    memcpy(lane->queries + scan->query_count * g->query_size, request->queries,
+           request->query_count * g->query_size);
     scan->query_count += request->query_count;
 }
 
@@ -272,7 +274,7 @@ static bool begin_scan(struct gather *g, struct lane *lane, struct gather_call *
     bool gathered = g->waiting.first != NULL;
     if (gathered && !lane->queries) {
         mutex_unlock(&g->mutex);
-        gathered = mem_resize(&lane->queries, room_of(g) * g->params.dim) == WG_OK;
+        gathered = mem_resize(&lane->queries, room_of(g) * g->query_size) == WG_OK;
         mutex_lock(&g->mutex);
     }
     if (gathered) take_group(g, lane, leader, scan);

@@ -21,6 +21,7 @@ enum { GATHER_COMPONENTS_MIN = 4 << 20 };
 
 struct gather_params {
     struct device_set *devices;
+    enum row_type type; /* of the rows */
     size_t dim;
     uint64_t components_min; /* of rows: over fewer, calls search by themselves */
     size_t lane_count; /* scans at once; 0: as many as use every processor */

@@ -70,7 +70,7 @@ static void open_devices(bool falls_back)
     struct slot *cpu = device_set_cpu(f.set);
     for (size_t i = 0; i < 2; i++) {
         struct source *source = &f.sources[i];
-        assert_int_equal(source_init(cpu, DIM, source), WG_OK);
+        assert_int_equal(source_init(cpu, ROW_F32, DIM, source), WG_OK);
         struct row_batch first = { .values = f.values, .count = 300 };
         assert_int_equal(source_append(source, &first), WG_OK);
         source->moment = i + 1;

@@ -20,7 +20,7 @@ struct search_request {
     const struct source *source;
     struct residency *residency; /* NULL: on the CPU alone */
     enum metric metric;
-    const float *queries; /* query_count x source->dim, row-major; components checked */
+    const void *queries; /* as in struct scan; components checked */
     size_t query_count;
     size_t k; /* at least 1; no more than there are rows are found */
     bool limited; /* rows whose score (for dot: negated) is above limit are not found */

@@ -48,6 +48,7 @@ static wg_err pin(struct copying *copying, const char *tables)
         .db = copying->db,
         .commit = &meta.commit,
         .dim = meta.space.dim,
+        .type = meta.space.type,
         .read_only = true,
         .before = &copying->view->layout,
     };
@@ -85,7 +86,7 @@ static wg_err copy_segment(const struct placed *placed, uint64_t strings_size, c
         uint64_t at, size;
     } parts[] = {
         { 0, sizeof *header },
-        { vectors, count * header->dim * sizeof(float) },
+        { vectors, count * segment_row_size(s) },
         { header->ids_offset, count * sizeof(struct id_slot) },
         { header->numbers_offset, header->numbers_offset != 0 ? numbers_size : 0 },
         { header->strings_offset, strings_size },

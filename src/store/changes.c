@@ -1,6 +1,7 @@
 #include "store/changes.h"
 
 #include "base/size.h"
+#include "device/row.h"
 #include "store/history.h"
 #include "store/id.h"
 
@@ -25,9 +26,9 @@ static wg_err take_array(struct arena *arena, size_t count, size_t size, void *o
 
 /* The rows of an upsert, which the compaction has kept. */
 static wg_err read_rows(struct changes *out, const struct change_record *record, wg_id *ids,
-                        float *vectors)
+                        char *vectors)
 {
-    size_t dim = out->view->source.dim;
+    size_t size = row_size(out->view->source.type, out->view->source.dim);
     for (uint32_t i = 0; i < record->count; i++) {
         uint64_t position, row = record->first_row + i;
         struct view_row found;
@@ -36,7 +37,7 @@ static wg_err read_rows(struct changes *out, const struct change_record *record,
         wg_err err = view_read(out->view, position, &found);
         if (err != WG_OK) return err;
         ids[i] = found.id;
-        memcpy(vectors + i * dim, found.vector, dim * sizeof *vectors);
+        memcpy(vectors + i * size, found.vector, size);
     }
     return WG_OK;
 }
@@ -68,15 +69,15 @@ static wg_err read_change(struct changes *out, uint64_t sequence, struct bytes v
     wg_err err = WG_OK;
     struct change_reader reader;
     wg_id *ids = NULL;
-    float *vectors = NULL;
+    char *vectors = NULL;
     const char **payloads = NULL;
     TRY(change_check(value));
     TRY(change_read(value, &reader));
     const struct change_record *record = &reader.record;
     TRY(take_array(&out->arena, record->count, sizeof *ids, &ids));
     if (record->kind == CHANGE_UPSERT) {
-        TRY(take_array(&out->arena, record->count, out->view->source.dim * sizeof *vectors,
-                       &vectors));
+        TRY(take_array(&out->arena, record->count,
+                       row_size(out->view->source.type, out->view->source.dim), &vectors));
         TRY(read_rows(out, record, ids, vectors));
     }
     if (record->flags & CHANGE_HAS_ITEMS) {
@@ -91,9 +92,10 @@ static wg_err read_change(struct changes *out, uint64_t sequence, struct bytes v
         .chain_hash = record->chain_hash,
         .dim = (uint32_t)out->view->source.dim,
         .metric = out->metric,
+        .type = out->type,
         .count = record->count,
         .ids = ids,
-        .vectors = vectors,
+        .data = vectors,
         .payloads = payloads,
     };
 out:
@@ -123,6 +125,7 @@ wg_err collection_changes(struct collection *c, uint64_t since, size_t limit, st
     TRY(snapshot_begin(c, &snapshot));
     out->view = view_retain(snapshot.view);
     out->metric = (wg_metric)c->space.metric;
+    out->type = (wg_type)c->space.type;
     const struct commit_record *commit = &out->view->commit;
     TRY(check_since(c, commit, since, limit));
     uint64_t there = commit->sequence - since;

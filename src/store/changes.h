@@ -9,6 +9,7 @@ struct changes {
     struct arena arena;
     struct view *view;
     wg_metric metric;
+    wg_type type;
     wg_change *changes;
     size_t count;
 };

@@ -57,6 +57,7 @@ static wg_err write_first(struct db *db, const struct collection_seed *seed)
     wg_err err = WG_OK;
     struct db_txn txn = { 0 };
     struct format_record format = format_current();
+    format.features = features_of_type(seed->space.type);
     struct commit_record commit = { .epoch = 1 };
     struct settings_record settings = { .history = seed->history };
     struct codes_record codes = { .on = 0 };
@@ -119,9 +120,7 @@ static wg_err read_coded(struct db_txn *txn, bool *out)
 static bool is_in_bounds(const struct collection_meta *meta)
 {
     const struct commit_record *commit = &meta->commit;
-    const struct space_record *space = &meta->space;
-    return space->dim >= 1 && space->dim <= WG_DIM_MAX && space->metric <= WG_CHEBYSHEV &&
-           space->type == 0 && commit->row_base % BITMAP_CHUNK_BITS == 0 &&
+    return space_is_allowed(&meta->space) && commit->row_base % BITMAP_CHUNK_BITS == 0 &&
            commit->row_end >= commit->row_base && commit->horizon <= commit->sequence &&
            commit->row_end <= (uint64_t)UINT32_MAX * BITMAP_CHUNK_BITS;
 }
@@ -192,6 +191,7 @@ static wg_err load_view(struct collection *c, struct db_txn *txn, const struct v
         .db = c->db,
         .commit = &l.meta.commit,
         .dim = l.meta.space.dim,
+        .type = l.meta.space.type,
         .read_only = read_only,
         .before = before ? &before->layout : NULL,
     };
@@ -205,6 +205,7 @@ static wg_err load_view(struct collection *c, struct db_txn *txn, const struct v
     struct view_params params = {
         .cpu = device_set_cpu(c->host->devices),
         .dim = c->space.dim,
+        .type = space_row_type(&c->space),
         .commit = l.meta.commit,
         .layout = &l.layout,
         .live = &l.live,
@@ -292,6 +293,7 @@ static wg_err create_shared(struct collection *c)
     wg_err err = WG_OK;
     struct gather_params gather = {
         .devices = c->host->devices,
+        .type = space_row_type(&c->space),
         .dim = c->space.dim,
         .components_min = GATHER_COMPONENTS_MIN,
         .retain = retain_source,

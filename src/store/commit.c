@@ -2,6 +2,7 @@
 
 #include "base/checksum.h"
 #include "base/mem.h"
+#include "device/row.h"
 #include "store/compact.h"
 #include "store/encode.h"
 #include "store/live.h"
@@ -132,7 +133,7 @@ void commit_abort(struct commit *commit)
 static uint64_t new_capacity(const struct commit *commit, uint64_t rows_to_come)
 {
     const struct placed *last = last_placed(&commit->layout);
-    uint64_t row_size = commit->collection->space.dim * sizeof(float) + sizeof(struct id_slot);
+    uint64_t row_size = space_row_size(&commit->collection->space) + sizeof(struct id_slot);
     uint64_t bytes = last ? 2 * last->segment->header.capacity * row_size : 0;
     if (bytes < segment_bytes_min) bytes = segment_bytes_min; /* a packed one may be tiny */
     if (bytes < rows_to_come * row_size) bytes = rows_to_come * row_size;
@@ -150,6 +151,7 @@ static wg_err add_segment(struct commit *commit, uint64_t rows_to_come)
         .capacity = new_capacity(commit, rows_to_come),
         .number = collection_next_segment(commit->collection),
         .dim = commit->collection->space.dim,
+        .type = commit->collection->space.type,
     };
     TRY(segment_create(commit->collection->folder, &params, &segment));
     TRY(layout_add(&commit->layout, segment, 0));
@@ -198,7 +200,7 @@ static wg_err append_some(struct commit *commit, struct segment_rows *rows, uint
         TRY(mark_dirty(commit, row));
     last->row_count += some.count;
     commit->record.row_end += some.count;
-    rows->vectors += some.count * last->segment->header.dim;
+    rows->vectors = row_at(rows->vectors, segment_row_size(last->segment), some.count);
     rows->ids += some.count;
     rows->count -= some.count;
 out:
@@ -442,6 +444,7 @@ static wg_err make_view(struct commit *commit, struct view **out)
     struct view_params params = {
         .cpu = device_set_cpu(c->host->devices),
         .dim = c->space.dim,
+        .type = space_row_type(&c->space),
         .commit = commit->record,
         .layout = &commit->layout,
         .live = &commit->live,

@@ -91,7 +91,7 @@ static void a_view_is_not_changed_by_writes(void **state)
         struct view_row row;
         assert_ok(view_read(view, p, &row));
         assert_int_equal(row.id.as.number, p);
-        assert_true(row.vector[0] == 1);
+        assert_true(((const float *)row.vector)[0] == 1);
     }
     view_release(&view);
     inner_check(c, NULL, 0);

@@ -1,6 +1,7 @@
 #include "store/compact.h"
 
 #include "base/mem.h"
+#include "device/row.h"
 #include "store/commit.h"
 
 #include <string.h>
@@ -25,9 +26,9 @@ static uint64_t end_of(const struct placed *placed)
 
 static uint64_t rows_max(const struct view *view)
 {
-    uint64_t row_size =
-        view->source.dim * sizeof(float) + sizeof(struct id_slot) + sizeof(uint64_t);
-    uint64_t rows = SEGMENT_BYTES_MAX / row_size;
+    uint64_t bytes =
+        row_size(view->source.type, view->source.dim) + sizeof(struct id_slot) + sizeof(uint64_t);
+    uint64_t rows = SEGMENT_BYTES_MAX / bytes;
     return rows < 1 ? 1 : rows < SEGMENT_ROWS_MAX ? rows : SEGMENT_ROWS_MAX;
 }
 
@@ -101,7 +102,7 @@ struct compaction {
     struct range range;
     struct segment *packed;
     uint32_t *sums;
-    float *vectors;
+    char *vectors;
     wg_id *ids;
     uint64_t *numbers;
     size_t filled;
@@ -120,10 +121,9 @@ static wg_err append_filled(struct compaction *c)
 static wg_err copy_row(struct compaction *c, const struct placed *placed, uint64_t i)
 {
     wg_err err = WG_OK;
-    size_t dim = c->view->source.dim;
+    size_t size = segment_row_size(placed->segment);
     TRY(segment_check_row(placed->segment, i));
-    memcpy(c->vectors + c->filled * dim, segment_vectors(placed->segment) + i * dim,
-           dim * sizeof *c->vectors);
+    memcpy(c->vectors + c->filled * size, segment_vector(placed->segment, i), size);
     c->ids[c->filled] = segment_id(placed->segment, i);
     c->numbers[c->filled++] = segment_row(placed->segment, i);
     if (c->filled < COPY_ROWS) return WG_OK;
@@ -161,11 +161,12 @@ static wg_err pack(struct compaction *c)
         .capacity = c->range.kept,
         .number = collection_next_segment(c->collection),
         .dim = c->collection->space.dim,
+        .type = c->collection->space.type,
         .packed = true,
     };
     if (c->range.kept == 0) return WG_OK;
     TRY(mem_resize(&c->sums, c->range.kept));
-    TRY(mem_resize(&c->vectors, COPY_ROWS * c->view->source.dim));
+    TRY(mem_resize(&c->vectors, COPY_ROWS * space_row_size(&c->collection->space)));
     TRY(mem_resize(&c->ids, COPY_ROWS));
     TRY(mem_resize(&c->numbers, COPY_ROWS));
     TRY(segment_create(c->collection->folder, &params, &c->packed));

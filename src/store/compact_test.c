@@ -344,7 +344,7 @@ static void the_space_is_given_back(void **state)
     for (uint64_t p = 0; p < POINTS; p++) {
         struct view_row row;
         assert_ok(view_read(view, p, &row));
-        assert_true(row.vector[1] == (float)p);
+        assert_true(((const float *)row.vector)[1] == (float)p);
     }
     view_release(&view);
     assert_int_equal(count_files(), count_in(c, TABLE_SEGMENTS));

@@ -22,7 +22,7 @@ enum { MEMORY_SHARE = 2 };
 static bool is_coded(const struct collection *c)
 {
     wg_metric metric = (wg_metric)c->space.metric;
-    return c->coded && !c->closing &&
+    return c->coded && !c->closing && c->space.type == WG_F32 &&
            (metric == WG_COSINE || metric == WG_DOT || metric == WG_EUCLIDEAN);
 }
 

@@ -1,5 +1,6 @@
 #include "store/equal.h"
 
+#include "device/row.h"
 #include "store/id.h"
 #include "store/names.h"
 
@@ -64,6 +65,9 @@ static void compare_meta(struct comparison *c)
     if (a->space.metric != b->space.metric)
         differ(c, "metric: %s and %s", wg_metric_name((wg_metric)a->space.metric),
                wg_metric_name((wg_metric)b->space.metric));
+    if (a->space.type != b->space.type)
+        differ(c, "type: %s and %s", wg_type_name((wg_type)a->space.type),
+               wg_type_name((wg_type)b->space.type));
     compare_numbers(c, "epoch", x->epoch, y->epoch);
     compare_numbers(c, "sequence", x->sequence, y->sequence);
     compare_numbers(c, "points", x->point_count, y->point_count);
@@ -89,7 +93,7 @@ static int compare_keys(const struct side *a, const struct side *b)
     return order != 0 ? order : (a->key.size > b->key.size) - (a->key.size < b->key.size);
 }
 
-static wg_err vector_of(const struct side *side, const float **out)
+static wg_err vector_of(const struct side *side, const void **out)
 {
     wg_err err = WG_OK;
     const struct view *view = side->snapshot.view;
@@ -104,18 +108,32 @@ out:
     return err;
 }
 
+/* Tells the first component whose bits differ. */
+static void differ_in_vectors(struct comparison *c, const char *id, const void *a, const void *b)
+{
+    const struct collection *collection = c->sides[0].collection;
+    const struct kernels *kernels = device_set_kernels(collection->host->devices);
+    enum row_type type = (enum row_type)collection->space.type;
+    float x, y;
+    size_t i = 0;
+    for (;; i++) {
+        x = row_component(kernels, type, a, i);
+        y = row_component(kernels, type, b, i);
+        if (memcmp(&x, &y, sizeof x) != 0 || i + 1 == collection->space.dim) break;
+    }
+    differ(c, "point %s: component %zu of its vector: %.9g and %.9g", id, i, (double)x, (double)y);
+}
+
 static wg_err compare_vectors(struct comparison *c, const char *id)
 {
     wg_err err = WG_OK;
-    const float *a, *b;
-    size_t dim = c->sides[0].collection->space.dim, i = 0;
-    if (dim != c->sides[1].collection->space.dim) return WG_OK; /* was told */
+    const void *a, *b;
+    const struct space_record *space = &c->sides[0].collection->space;
+    const struct space_record *other = &c->sides[1].collection->space;
+    if (space->dim != other->dim || space->type != other->type) return WG_OK; /* was told */
     TRY(vector_of(&c->sides[0], &a));
     TRY(vector_of(&c->sides[1], &b));
-    while (i < dim && memcmp(&a[i], &b[i], sizeof *a) == 0) i++;
-    if (i < dim)
-        differ(c, "point %s: component %zu of its vector: %.9g and %.9g", id, i, (double)a[i],
-               (double)b[i]);
+    if (memcmp(a, b, space_row_size(space)) != 0) differ_in_vectors(c, id, a, b);
 out:
     return err;
 }

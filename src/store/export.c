@@ -24,7 +24,7 @@ struct packing {
     uint64_t last_row;
     /* Rows that are not written yet. */
     size_t filled, room;
-    float *vectors;
+    char *vectors;
     struct id_slot *slots;
     uint64_t *numbers;
     char *strings;
@@ -123,6 +123,7 @@ out:
 static wg_err write_meta(struct exporting *e)
 {
     struct format_record format = format_current();
+    format.features = features_of_type(e->meta.space.type);
     struct commit_record commit = e->meta.commit;
     commit.horizon = commit.sequence;
     commit.history_count = commit.history_bytes = 0;
@@ -142,8 +143,7 @@ static wg_err write_meta(struct exporting *e)
 static uint64_t capacity_of(const struct exporting *e)
 {
     uint64_t left = e->meta.commit.point_count - e->row_count;
-    uint64_t row_size =
-        e->meta.space.dim * sizeof(float) + sizeof(struct id_slot) + sizeof(uint64_t);
+    uint64_t row_size = space_row_size(&e->meta.space) + sizeof(struct id_slot) + sizeof(uint64_t);
     uint64_t rows = SEGMENT_BYTES_MAX / row_size;
     if (rows > SEGMENT_ROWS_MAX) rows = SEGMENT_ROWS_MAX;
     if (e->segment_rows > 0 && rows > e->segment_rows) rows = e->segment_rows;
@@ -154,9 +154,9 @@ static wg_err make_buffers(struct exporting *e)
 {
     wg_err err = WG_OK;
     struct packing *p = &e->packing;
-    size_t rows = BATCH_BYTES / (e->meta.space.dim * sizeof(float));
+    size_t size = space_row_size(&e->meta.space), rows = BATCH_BYTES / size;
     p->room = rows < 1 ? 1 : rows < BATCH_ROWS ? rows : BATCH_ROWS;
-    TRY(mem_resize(&p->vectors, p->room * e->meta.space.dim));
+    TRY(mem_resize(&p->vectors, p->room * size));
     TRY(mem_resize(&p->slots, p->room));
     TRY(mem_resize(&p->numbers, p->room));
     TRY(mem_resize(&p->strings, p->room * WG_ID_SIZE_MAX));
@@ -175,6 +175,7 @@ static wg_err begin_segment(struct exporting *e, uint64_t first_row)
         .capacity = capacity,
         .number = e->segment_count,
         .dim = e->meta.space.dim,
+        .type = e->meta.space.type,
         .packed = true,
     });
     p->offset = archive_writer_take(&e->archive, p->header.strings_offset, ARCHIVE_SEGMENT_ALIGN);
@@ -190,7 +191,7 @@ static wg_err flush(struct exporting *e)
     wg_err err = WG_OK;
     struct packing *p = &e->packing;
     const struct file *file = &e->archive.file;
-    size_t row_size = p->header.dim * sizeof(float);
+    size_t row_size = space_row_size(&e->meta.space);
     TRY(file_write_at(file, p->vectors, p->filled * row_size,
                       p->offset + HEADER_SIZE + p->row_count * row_size));
     TRY(file_write_at(file, p->slots, p->filled * sizeof *p->slots,
@@ -278,12 +279,12 @@ static wg_err copy_row(struct exporting *e, const struct segment *from, uint64_t
 {
     wg_err err = WG_OK;
     struct packing *p = &e->packing;
-    size_t dim = from->header.dim;
+    size_t size = segment_row_size(from);
     uint64_t row = segment_row(from, i);
     TRY(segment_check_row(from, i));
     if (p->row_count + p->filled == p->header.capacity) TRY(begin_segment(e, row));
     uint64_t at = p->row_count + p->filled;
-    memcpy(p->vectors + p->filled * dim, segment_vectors(from) + i * dim, dim * sizeof(float));
+    memcpy(p->vectors + p->filled * size, segment_vector(from, i), size);
     p->slots[p->filled] = move_slot(p, from, i);
     p->numbers[p->filled] = p->last_row = row;
     p->sums[at] = p->slots[p->filled++].sum;

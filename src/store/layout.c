@@ -257,6 +257,7 @@ wg_err layout_load(struct layout *layout, const struct layout_source *source, st
             .end_row = record.end_row,
             .number = record.number,
             .dim = source->dim,
+            .type = source->type,
             .packed = record.packed != 0,
         };
         struct segment_place place = { .folder = source->folder };

@@ -61,6 +61,7 @@ struct layout_source {
     const struct db *db;
     const struct commit_record *commit;
     uint32_t dim;
+    uint16_t type;
     bool read_only;
     const struct layout *before;
 };

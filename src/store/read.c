@@ -33,14 +33,14 @@ static wg_err copy_payload(struct arena *arena, const struct point *point, const
     return err;
 }
 
-static wg_err copy_vector(struct reading *r, uint64_t row, const float **out)
+static wg_err copy_vector(struct reading *r, uint64_t row, const void **out)
 {
     wg_err err = WG_OK;
     void *copy;
     uint64_t position;
     struct view_row found;
     const struct view *view = r->snapshot.view;
-    size_t size = view->source.dim * sizeof(float);
+    size_t size = space_row_size(&r->collection->space);
     if (!layout_find(&view->layout, row, &position))
         TRY(wg_fail(WG_ECORRUPT, "%s: a point names row %llu, which is not there",
                     r->collection->folder, (unsigned long long)row));
@@ -59,7 +59,7 @@ static wg_err fill(struct reading *r, struct bytes value, wg_point *out)
     TRY(point_read(value, &point));
     out->found = true;
     out->version = point.head.version;
-    if (r->request->with & WG_WITH_VECTOR) TRY(copy_vector(r, point.rows.first_row, &out->vector));
+    if (r->request->with & WG_WITH_VECTOR) TRY(copy_vector(r, point.rows.first_row, &out->data));
     if (r->request->with & WG_WITH_PAYLOAD) TRY(copy_payload(r->arena, &point, &out->payload));
 out:
     return err;

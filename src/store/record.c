@@ -1,5 +1,8 @@
 #include "store/record.h"
 
+#include "device/row.h"
+#include "waggle/knn.h"
+
 #include <string.h>
 
 static const char magic[FORMAT_MAGIC_SIZE] = "WAGGLEDB";
@@ -86,6 +89,30 @@ wg_err point_read(struct bytes value, struct point *out)
     return WG_OK;
 }
 
+enum row_type space_row_type(const struct space_record *space)
+{
+    bool is_unit = space->type == WG_U8 && space->metric == WG_COSINE;
+    return is_unit ? ROW_UNIT_U8 : (enum row_type)space->type;
+}
+
+size_t space_row_size(const struct space_record *space)
+{
+    return row_size((enum row_type)space->type, space->dim);
+}
+
+bool space_is_allowed(const struct space_record *space)
+{
+    bool is_bits = space->type == WG_BITS;
+    return space->dim >= 1 && space->dim <= (is_bits ? WG_BITS_DIM_MAX : WG_DIM_MAX) &&
+           space->type <= WG_BITS && space->metric <= WG_HAMMING &&
+           is_bits == (space->metric == WG_HAMMING);
+}
+
+struct features features_of_type(uint16_t type)
+{
+    return (struct features){ .refuse = type != WG_F32 ? FEATURE_TYPES : 0 };
+}
+
 struct format_record format_current(void)
 {
     struct format_record format = { .version = FORMAT_VERSION };
@@ -95,9 +122,10 @@ struct format_record format_current(void)
 
 wg_err features_check(const struct features *features, const char *path, bool read_only)
 {
-    if (features->refuse != 0)
+    uint32_t unknown = features->refuse & ~(uint32_t)FEATURE_TYPES;
+    if (unknown != 0)
         return wg_fail(WG_EVERSION, "%s: uses features (%#x) that this program does not know", path,
-                       features->refuse);
+                       unknown);
     if (features->read_only != 0 && !read_only)
         return wg_fail(WG_EREADONLY, "%s: uses features (%#x) that this program can only read",
                        path, features->read_only);

@@ -2,6 +2,7 @@
 /* What the tables of a collection and the registry hold, byte for byte; docs/FORMAT.md describes
  * the same. Numbers are little-endian, in keys big-endian so that they sort. Every value is
  * followed by its checksum (store/db.h). */
+#include "device/device.h"
 #include "store/db.h"
 
 #include <assert.h>
@@ -19,6 +20,12 @@ enum { FORMAT_VERSION = 1, FORMAT_MAGIC_SIZE = 8 };
 struct features {
     uint32_t ignorable, read_only, refuse;
 };
+
+/* That must be known to open a collection, or a segment: its vectors are not f32. */
+enum { FEATURE_TYPES = 1 };
+
+/* Of what holds vectors of this wg_type. */
+struct features features_of_type(uint16_t type);
 
 /* Table "meta", key "format". */
 struct format_record {
@@ -63,9 +70,14 @@ static_assert(sizeof(struct codes_record) == 4, "as in FORMAT.md");
 struct space_record {
     uint32_t dim;
     uint16_t metric; /* a wg_metric */
-    uint16_t type;   /* of the stored components: 0, f32 */
+    uint16_t type;   /* a wg_type, of the stored components */
 };
 static_assert(sizeof(struct space_record) == 8, "as in FORMAT.md");
+
+/* How its rows are scored; bytes of one of them; whether there can be such a space. */
+enum row_type space_row_type(const struct space_record *space);
+size_t space_row_size(const struct space_record *space);
+bool space_is_allowed(const struct space_record *space);
 
 /* Table "segments", key: row_key of its first row. */
 struct segment_record {
@@ -172,4 +184,4 @@ WG_CHECKED wg_err features_check(const struct features *features, const char *pa
  * WG_EREADONLY). */
 WG_CHECKED wg_err format_check(const struct format_record *format, const char *path,
                                bool read_only);
-struct format_record format_current(void);
+struct format_record format_current(void); /* without features */

@@ -160,9 +160,8 @@ static wg_err take_space(struct saving *s, struct bytes key, struct bytes value)
     struct space_record space;
     wg_err err = RECORD_READ(value, &space, "the space's record");
     if (err != WG_OK || key.size != sizeof(struct space_key)) return err;
-    bool good = space.dim >= 1 && space.dim <= WG_DIM_MAX && space.metric <= WG_CHEBYSHEV &&
-                space.type == 0;
-    if (!good) return wg_fail(WG_ECORRUPT, "the space's record is out of bounds");
+    if (!space_is_allowed(&space))
+        return wg_fail(WG_ECORRUPT, "the space's record is out of bounds");
     s->meta.space = space;
     s->has_space = true;
     return WG_OK;
@@ -314,6 +313,7 @@ static wg_err read_all(struct saving *s)
         .folder = s->folder,
         .commit = &s->meta.commit,
         .dim = s->meta.space.dim,
+        .type = s->meta.space.type,
         .read_only = true,
     };
     TRY(walk(s, TABLE_SEGMENTS, "segments", take_segment));
@@ -332,13 +332,13 @@ static wg_err write_batch(struct saving *s, struct collection *c, size_t first, 
 {
     wg_err err = WG_OK;
     struct arena arena = { 0 };
-    size_t dim = s->meta.space.dim;
+    size_t size = space_row_size(&s->meta.space);
     void *ids_room, *vectors_room, *payloads_room;
     TRY(arena_take(&arena, count * sizeof(wg_id), &ids_room));
-    TRY(arena_take(&arena, count * dim * sizeof(float), &vectors_room));
+    TRY(arena_take(&arena, count * size, &vectors_room));
     TRY(arena_take(&arena, count * sizeof(char *), &payloads_room));
     wg_id *ids = ids_room;
-    float *vectors = vectors_room;
+    char *vectors = vectors_room;
     const char **payloads = payloads_room;
     for (size_t i = 0; i < count; i++) {
         const struct saved *saved = &s->saved[first + i];
@@ -346,7 +346,7 @@ static wg_err write_batch(struct saving *s, struct collection *c, size_t first, 
         char *copy;
         const struct segment *segment = layout_at(&s->layout, saved->position, &row)->segment;
         ids[i] = segment_id(segment, row);
-        memcpy(vectors + i * dim, segment_vectors(segment) + row * dim, dim * sizeof *vectors);
+        memcpy(vectors + i * size, segment_vector(segment, row), size);
         TRY(arena_copy(&arena, saved->payload.start, saved->payload.size, &copy));
         payloads[i] = saved->payload.size > 0 ? copy : NULL;
     }
@@ -380,7 +380,7 @@ static wg_err fill(struct saving *s, struct collection *c)
         .write = { .ops = &ops, .alone = true },
         .epoch = s->meta.commit.epoch + 1,
     };
-    size_t batch = BATCH_BYTES / (s->meta.space.dim * sizeof(float));
+    size_t batch = BATCH_BYTES / space_row_size(&s->meta.space);
     if (batch > BATCH_POINTS) batch = BATCH_POINTS;
     for (size_t i = 0; i < s->saved_count; i += batch) {
         size_t left = s->saved_count - i;

@@ -2,6 +2,7 @@
 
 #include "base/checksum.h"
 #include "base/mem.h"
+#include "device/row.h"
 #include "quant/encode.h"
 #include "store/codes_file.h"
 #include "store/id.h"
@@ -43,33 +44,37 @@ static uint32_t header_sum(const struct segment_header *header)
     return checksum32(header, offsetof(struct segment_header, sum), 0);
 }
 
-static uint64_t ids_offset_of(uint64_t capacity, uint32_t dim)
+static uint64_t ids_offset_of(uint64_t capacity, size_t vector_size)
 {
-    return HEADER_SIZE + page_up(capacity * dim * sizeof(float));
+    return HEADER_SIZE + page_up(capacity * vector_size);
 }
 
-static uint64_t strings_offset_of(uint64_t capacity, uint32_t dim, bool packed)
+static uint64_t strings_offset_of(uint64_t capacity, size_t vector_size, bool packed)
 {
-    uint64_t end = ids_offset_of(capacity, dim) + page_up(capacity * sizeof(struct id_slot));
+    uint64_t end =
+        ids_offset_of(capacity, vector_size) + page_up(capacity * sizeof(struct id_slot));
     return packed ? end + page_up(capacity * sizeof(uint64_t)) : end;
 }
 
-uint64_t segment_file_size(uint64_t capacity, uint32_t dim, bool packed)
+uint64_t segment_file_size(uint64_t capacity, size_t row_size, bool packed)
 {
-    return strings_offset_of(capacity, dim, packed);
+    return strings_offset_of(capacity, row_size, packed);
 }
 
 struct segment_header segment_header_of(const struct segment_params *params)
 {
+    size_t vector_size = row_size((enum row_type)params->type, params->dim);
     struct segment_header header = {
         .version = FORMAT_VERSION,
+        .features = features_of_type(params->type),
         .first_row = params->first_row,
         .capacity = params->capacity,
-        .ids_offset = ids_offset_of(params->capacity, params->dim),
-        .strings_offset = strings_offset_of(params->capacity, params->dim, params->packed),
+        .ids_offset = ids_offset_of(params->capacity, vector_size),
+        .strings_offset = strings_offset_of(params->capacity, vector_size, params->packed),
         .number = params->number,
         .dim = params->dim,
         .space = params->space,
+        .type = params->type,
     };
     memcpy(header.magic, magic, sizeof magic);
     if (params->packed)
@@ -252,7 +257,7 @@ void segment_rewind(struct segment *s, uint64_t row_count, uint64_t strings_size
 
 void segment_populate(const struct segment *s)
 {
-    file_map_populate(segment_vectors(s), s->row_count * s->header.dim * sizeof(float));
+    file_map_populate(segment_vectors(s), s->row_count * segment_row_size(s));
 }
 
 void segment_seal(struct segment *segment)
@@ -273,9 +278,19 @@ void segment_sums(const struct segment *segment, uint64_t first, size_t count, u
     for (size_t i = 0; i < count; i++) sums[i] = slots[i].sum;
 }
 
-const float *segment_vectors(const struct segment *segment)
+size_t segment_row_size(const struct segment *segment)
 {
-    return (const void *)((const char *)segment->map + HEADER_SIZE);
+    return row_size((enum row_type)segment->header.type, segment->header.dim);
+}
+
+const void *segment_vectors(const struct segment *segment)
+{
+    return (const char *)segment->map + HEADER_SIZE;
+}
+
+const void *segment_vector(const struct segment *segment, uint64_t i)
+{
+    return row_at(segment_vectors(segment), segment_row_size(segment), i);
 }
 
 static const uint64_t *numbers_of(const struct segment *s)
@@ -341,12 +356,12 @@ wg_id segment_id(const struct segment *s, uint64_t i)
 }
 
 /* Covers the row's number, vector, slot and long string. */
-static uint32_t row_sum(uint64_t row, const float *vector, uint32_t dim, const struct id_slot *slot,
+static uint32_t row_sum(uint64_t row, struct bytes vector, const struct id_slot *slot,
                         const char *string)
 {
     uint64_t sum = checksum64(slot, offsetof(struct id_slot, offset), row);
     if (is_long(slot)) sum = checksum64(string, slot->size, sum);
-    return checksum32(vector, dim * sizeof *vector, sum);
+    return checksum32(vector.start, vector.size, sum);
 }
 
 wg_err segment_row_sum(const struct segment *s, uint64_t i, uint32_t *out)
@@ -355,8 +370,8 @@ wg_err segment_row_sum(const struct segment *s, uint64_t i, uint32_t *out)
     if (!is_id(s, slot))
         return wg_fail(WG_ECORRUPT, "%s: row %" PRIu64 ": its id is none", s->file.path,
                        segment_row(s, i));
-    *out = row_sum(segment_row(s, i), segment_vectors(s) + i * s->header.dim, s->header.dim, slot,
-                   is_long(slot) ? long_string(s, slot) : NULL);
+    struct bytes vector = { segment_vector(s, i), segment_row_size(s) };
+    *out = row_sum(segment_row(s, i), vector, slot, is_long(slot) ? long_string(s, slot) : NULL);
     return WG_OK;
 }
 
@@ -417,14 +432,15 @@ static wg_err append_slots(struct segment *s, const struct segment_rows *rows, s
 {
     wg_err err = WG_OK;
     struct id_slot slots[SLOT_BATCH];
+    size_t vector_size = segment_row_size(s);
     size_t count = rows->count - i < SLOT_BATCH ? rows->count - i : SLOT_BATCH;
     for (size_t j = 0; j < count; j++) {
         const wg_id *id = &rows->ids[i + j];
         uint64_t row =
             rows->numbers ? rows->numbers[i + j] : s->header.first_row + s->row_count + i + j;
         TRY(make_slot(s, id, strings, &slots[j]));
-        slots[j].sum = row_sum(row, rows->vectors + (i + j) * s->header.dim, s->header.dim,
-                               &slots[j], is_long(&slots[j]) ? id->as.string : NULL);
+        struct bytes vector = { row_at(rows->vectors, vector_size, i + j), vector_size };
+        slots[j].sum = row_sum(row, vector, &slots[j], is_long(&slots[j]) ? id->as.string : NULL);
         sums[i + j] = slots[j].sum;
     }
     uint64_t at = s->header.ids_offset + (s->row_count + i) * sizeof *slots;
@@ -449,12 +465,11 @@ wg_err segment_append(struct segment *s, const struct segment_rows *rows, uint32
 {
     wg_err err = WG_OK;
     struct strings strings = { 0 };
-    size_t row_size = s->header.dim * sizeof(float);
+    size_t vector_size = segment_row_size(s), size = rows->count * vector_size;
     assert(rows->count <= s->header.capacity - s->row_count);
-    uint64_t at = HEADER_SIZE + s->row_count * row_size;
-    TRY(behind_write(&s->vectors_behind, &s->file, rows->vectors, rows->count * row_size, at));
-    if (rows->count * row_size >= FLUSH_BYTES_MIN)
-        file_flush_begin(&s->file, at, rows->count * row_size);
+    uint64_t at = HEADER_SIZE + s->row_count * vector_size;
+    TRY(behind_write(&s->vectors_behind, &s->file, rows->vectors, size, at));
+    if (size >= FLUSH_BYTES_MIN) file_flush_begin(&s->file, at, size);
     for (size_t i = 0; i < rows->count; i += SLOT_BATCH)
         TRY(append_slots(s, rows, i, &strings, sums));
     if (rows->numbers)

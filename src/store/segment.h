@@ -64,7 +64,7 @@ struct segment_params {
     uint64_t first_row, capacity;
     uint64_t end_row; /* of a packed one */
     uint32_t number, dim;
-    uint16_t space;
+    uint16_t space, type;
     bool packed;
 };
 
@@ -107,7 +107,7 @@ bool segment_is_name(const char *name);
 /* Appends rows behind row_count, which moves on; sums receives their checksums. ids are checked
  * and normal (store/id.h). On an error what was counted before stays. */
 struct segment_rows {
-    const float *vectors; /* count x dim */
+    const void *vectors; /* count, of the segment's type */
     const wg_id *ids;
     const uint64_t *numbers; /* count, rising; of a packed segment */
     size_t count;
@@ -120,10 +120,13 @@ WG_CHECKED wg_err segment_flush(struct segment *segment);
 void segment_rewind(struct segment *segment, uint64_t row_count, uint64_t strings_size);
 
 /* Bytes that a segment of so many rows takes on the disk, but for long ids. */
-uint64_t segment_file_size(uint64_t capacity, uint32_t dim, bool packed);
+uint64_t segment_file_size(uint64_t capacity, size_t row_size, bool packed);
 
-/* Row i of the segment, below a count that was committed. */
-const float *segment_vectors(const struct segment *segment);
+/* Bytes of a vector. */
+size_t segment_row_size(const struct segment *segment);
+/* All of them, row by row; of row i, below a count that was committed. */
+const void *segment_vectors(const struct segment *segment);
+const void *segment_vector(const struct segment *segment, uint64_t i);
 /* Its number. */
 uint64_t segment_row(const struct segment *segment, uint64_t i);
 /* The first i, up to row_count, whose row's number is not below row. */

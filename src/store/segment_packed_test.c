@@ -236,7 +236,7 @@ static void a_segment_can_be_part_of_a_file(void **state)
     assert_err(WG_ECORRUPT, whole,
                segment_open(&place, &params, &record, SEGMENT_READ_ONLY, &segment));
     place.offset = AT;
-    uint64_t end = AT + segment_file_size(ROWS, DIM, true) + record.strings_size;
+    uint64_t end = AT + segment_file_size(ROWS, DIM * sizeof(float), true) + record.strings_size;
     assert_int_equal(truncate(whole, (off_t)end - 1), 0);
     assert_err(WG_ECORRUPT, whole,
                segment_open(&place, &params, &record, SEGMENT_READ_ONLY, &segment));
@@ -254,10 +254,10 @@ static void the_size_on_disk_is_known(void **state)
     assert_ok(file_open(path, FILE_READ, &file));
     assert_ok(file_size(&file, &size));
     file_close(&file);
-    assert_in_range(size, segment_file_size(ROWS, DIM, true) + record.strings_size,
-                    segment_file_size(ROWS, DIM, true) + (256 << 10));
-    assert_true(segment_file_size(100000, DIM, true) >=
-                segment_file_size(100000, DIM, false) + 100000 * sizeof(uint64_t));
+    assert_in_range(size, segment_file_size(ROWS, DIM * sizeof(float), true) + record.strings_size,
+                    segment_file_size(ROWS, DIM * sizeof(float), true) + (256 << 10));
+    assert_true(segment_file_size(100000, DIM * sizeof(float), true) >=
+                segment_file_size(100000, DIM * sizeof(float), false) + 100000 * sizeof(uint64_t));
 }
 
 int main(void)

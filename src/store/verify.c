@@ -358,6 +358,7 @@ static wg_err pin_segments(struct check *check, bool *again)
         .db = check->db,
         .commit = &check->meta.commit,
         .dim = check->meta.space.dim,
+        .type = check->meta.space.type,
         .read_only = true,
     };
     wg_err err = layout_load_all(&check->pinned, &check->source, &check->txn, TABLE_SEGMENTS);

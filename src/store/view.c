@@ -6,7 +6,7 @@ static wg_err fill(struct view *view, const struct view_params *params)
 {
     wg_err err = WG_OK;
     TRY(layout_copy(params->layout, &view->layout));
-    TRY(source_init(params->cpu, params->dim, &view->source));
+    TRY(source_init(params->cpu, params->type, params->dim, &view->source));
     for (size_t i = 0; i < view->layout.count; i++) {
         const struct placed *placed = &view->layout.placed[i];
         struct row_batch batch = { segment_vectors(placed->segment), (size_t)placed->row_count,
@@ -64,7 +64,7 @@ wg_err view_read(const struct view *view, uint64_t position, struct view_row *ou
     if (err != WG_OK) return err;
     *out = (struct view_row){
         .id = segment_id(segment, i),
-        .vector = segment_vectors(segment) + i * segment->header.dim,
+        .vector = segment_vector(segment, i),
     };
     return WG_OK;
 }

@@ -15,6 +15,7 @@ struct view {
 struct view_params {
     struct slot *cpu;
     size_t dim;
+    enum row_type type;
     struct commit_record commit;
     const struct layout *layout; /* copied */
     const struct bitmap *live;   /* shared; by position */
@@ -31,6 +32,6 @@ void view_release(struct view **view);
  * what was written. */
 struct view_row {
     wg_id id;
-    const float *vector;
+    const void *vector;
 };
 WG_CHECKED wg_err view_read(const struct view *view, uint64_t position, struct view_row *out);

@@ -23,7 +23,7 @@ struct batch {
         size_t i;
     } *order;      /* of the ids, by their keys; NULL: they rise as they are */
     uint32_t *sums; /* of an upsert's rows */
-    const float *vectors;
+    const void *vectors;
     const char *const *payloads;
     const uint64_t *if_versions;
     const char *merged; /* a payload to merge into those of the points; NULL: they are cleared */
@@ -365,7 +365,7 @@ out:
 }
 
 /* Copies what the caller may take back when a queued batch's call returns. */
-static wg_err own_all(struct batch *batch, size_t dim)
+static wg_err own_all(struct batch *batch, size_t vector_size)
 {
     wg_err err = WG_OK;
     for (size_t i = 0; i < batch->count; i++) {
@@ -375,9 +375,9 @@ static wg_err own_all(struct batch *batch, size_t dim)
         batch->ids[i].as.string = copy;
     }
     if (batch->vectors) {
-        float *copy;
-        TRY(take_array(&batch->arena, batch->count, dim * sizeof *copy, &copy));
-        memcpy(copy, batch->vectors, batch->count * dim * sizeof *copy);
+        char *copy;
+        TRY(take_array(&batch->arena, batch->count, vector_size, &copy));
+        memcpy(copy, batch->vectors, batch->count * vector_size);
         batch->vectors = copy;
     }
     TRY(own_payloads(batch));
@@ -395,7 +395,7 @@ static wg_err queue(struct collection *c, const struct batch *batch, const wg_id
     *queued = *batch;
     queued->write.queued = true;
     TRY(take_ids(queued, ids));
-    TRY(own_all(queued, c->space.dim));
+    TRY(own_all(queued, space_row_size(&c->space)));
     if (batch->change == CHANGE_UPSERT) TRY(ready_upsert(queued));
     return group_queue(c, &queued->write);
 out:
@@ -408,7 +408,7 @@ static wg_err run(struct collection *c, struct batch *batch, const wg_id *ids, b
                   struct write_result *out)
 {
     wg_err err = WG_OK;
-    size_t vector_size = batch->vectors ? c->space.dim * sizeof(float) : 0;
+    size_t vector_size = batch->vectors ? space_row_size(&c->space) : 0;
     *out = (struct write_result){ 0 };
     batch->write.size_bytes = sizeof *batch + batch->count * (sizeof *ids + vector_size);
     if (may_queue && c->host->commit_interval_ms > 0 && !batch->if_versions)

@@ -11,7 +11,9 @@ struct write_result {
 struct upsert {
     size_t count;
     const wg_id *ids;
-    const float *vectors; /* count x dim; normalised when the metric is cosine */
+    const void
+        *vectors; /* count, as they are stored: of the space's type; normalised when the metric
+                            is cosine, unless they are u8 */
     const char *const *payloads; /* NULL: none; an entry may be NULL */
     const uint64_t *if_versions; /* NULL: any; 0: absent */
     bool may_queue; /* the collection's interval holds: nobody needs the result */
@@ -43,7 +45,7 @@ struct replay {
     uint64_t epoch, sequence, chain_hash;
     size_t count;
     const wg_id *ids;
-    const float *vectors;
+    const void *vectors; /* as stored */
     const char *const *payloads; /* entries may be NULL */
 };
 WG_CHECKED wg_err collection_replay(struct collection *collection, const struct replay *replay);

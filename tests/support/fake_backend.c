@@ -5,6 +5,7 @@
 #include "kernel/fpenv.h"
 #include "waggle/knn.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -82,7 +83,7 @@ static wg_err fake_info(struct device *device, wg_device_info *out)
 static wg_err fake_rows_create(struct device *device, enum row_type type, size_t dim,
                                struct rows **out)
 {
-    (void)type;
+    assert(type == ROW_F32);
     struct rows *rows = NULL;
     wg_err err = operation();
     if (err == WG_OK) err = mem_resize(&rows, 1);
@@ -176,7 +177,7 @@ static void scan_query(const struct ticket *t, size_t q, struct topk *top)
 {
     const struct scan *scan = &t->scan;
     const struct rows *rows = t->rows;
-    const float *query = scan->queries + q * rows->dim;
+    const float *query = (const float *)scan->queries + q * rows->dim;
     for (uint64_t r = scan->row_first; r < scan->row_end; r++) {
         if (scan->mask && !bitmap_get(&scan->mask->bits, r)) continue;
         float score = score_of(&rows->device->c, scan->metric, query, rows->values + r * rows->dim,

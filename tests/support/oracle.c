@@ -10,7 +10,8 @@ static kernel_pair_f32 *pair_kernel(const struct kernels *k, wg_metric metric)
 {
     switch (metric) {
     case WG_EUCLIDEAN: return k->l2;
-    case WG_MANHATTAN: return k->l1;
+    case WG_MANHATTAN:
+    case WG_HAMMING: return k->l1;
     case WG_CHEBYSHEV: return k->chebyshev;
     case WG_COSINE:
     case WG_DOT: break;
@@ -46,6 +47,14 @@ static int lower_first(const void *a, const void *b)
     return by_value_then_row(a, b, false);
 }
 
+/* What the score of a row stored as u8 is multiplied by, for the cosine. */
+static float inverse_norm(const float *row, size_t dim)
+{
+    double norm2 = 0; /* a whole number below 2^53 */
+    for (size_t i = 0; i < dim; i++) norm2 += (double)row[i] * (double)row[i];
+    return norm2 > 0 ? (float)(1 / sqrt(norm2)) : 0;
+}
+
 size_t oracle_rank(const struct oracle_rows *rows, const float *query, struct oracle_hit *ranked)
 {
     struct kernels c;
@@ -53,10 +62,14 @@ size_t oracle_rank(const struct oracle_rows *rows, const float *query, struct or
     kernel_pair_f32 *score = pair_kernel(&c, rows->metric);
     wg_metric metric = rows->metric;
     size_t count = 0;
-    for (size_t r = 0; r < rows->row_count; r++)
-        if (!rows->live || rows->live[r])
-            ranked[count++] =
-                (struct oracle_hit){ r, score(query, rows->rows + r * rows->dim, rows->dim) };
+    for (size_t r = 0; r < rows->row_count; r++) {
+        const float *row = rows->rows + r * rows->dim;
+        if (rows->live && !rows->live[r]) continue;
+        float value = score(query, row, rows->dim);
+        if (rows->type == WG_U8 && metric == WG_COSINE)
+            value = value * inverse_norm(row, rows->dim) + 0.0f;
+        ranked[count++] = (struct oracle_hit){ r, value };
+    }
     bool higher = metric == WG_COSINE || metric == WG_DOT;
     qsort(ranked, count, sizeof *ranked, higher ? higher_first : lower_first);
     /* Only now: two squares that differ may have the same root. */
@@ -90,7 +103,8 @@ static struct exact exact_of(wg_metric metric, const float *a, const float *b, s
         case WG_COSINE:
         case WG_DOT: e.value += product, e.magnitude += fabs(product); break;
         case WG_EUCLIDEAN: e.value += apart * apart; break;
-        case WG_MANHATTAN: e.value += apart; break;
+        case WG_MANHATTAN:
+        case WG_HAMMING: e.value += apart; break;
         case WG_CHEBYSHEV: e.value = fmax(e.value, apart); break;
         }
     }

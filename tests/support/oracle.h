@@ -16,8 +16,9 @@ void oracle_stored(wg_metric metric, const float *vector, size_t dim, float *sto
 struct oracle_rows {
     wg_metric metric;
     size_t dim, row_count;
-    const float *rows; /* as stored */
+    const float *rows; /* as stored, widened */
     const bool *live;  /* NULL: all are */
+    wg_type type;
 };
 
 /* Ranks the living rows, best first, all of them; returns how many. query is as stored, ranked has

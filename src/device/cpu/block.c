@@ -5,11 +5,32 @@ static void keep(const struct run *run, const struct block *b, size_t q, size_t 
     if (is_live(run, b, r)) block_push(run, b, q, r, score);
 }
 
+/* Dot products with rows from r on become scores of what those rows stand for. */
+static void weigh(const struct run *run, const struct block *b, size_t r, size_t count,
+                  float *scores)
+{
+    if (run->spans->type != ROW_UNIT_U8) return;
+    const float *inverses = b->bench->inverses + r;
+    for (size_t i = 0; i < count; i++) scores[i] = scores[i] * inverses[i] + 0.0f;
+}
+
+static void score_all(const struct run *run, const struct block *b)
+{
+    float *scores = b->bench->scores;
+    if (run->spans->type == ROW_BITS) {
+        run->host->kernels->bits_tile(query_at(run, b, 0), b->query_count, b->stored, b->row_count,
+                                      run->row_size, scores);
+        return;
+    }
+    run->tile(query_at(run, b, 0), b->query_count, b->rows, b->row_count, run->spans->dim, scores);
+    for (size_t q = 0; q < b->query_count; q++)
+        weigh(run, b, 0, b->row_count, scores + q * b->row_count);
+}
+
 static void scan_canonically(const struct run *run, const struct block *b)
 {
     const float *scores = b->bench->scores;
-    run->tile(query_at(run, b, 0), b->query_count, b->rows, b->row_count, run->spans->dim,
-              b->bench->scores);
+    score_all(run, b);
     for (size_t q = 0; q < b->query_count; q++, scores += b->row_count) {
         size_t kept_count = run->host->kernels->sift(scores, NULL, b->row_count, run->scale,
                                                      limit_of(run, b, q), b->bench->kept);
@@ -25,6 +46,14 @@ static float *panel_of(const struct bench *bench)
     return bench->panel_room + (CACHE_LINE - start % CACHE_LINE) / sizeof *bench->panel_room;
 }
 
+/* What a row with this sum of squares has in the bound; one that stands for a unit vector has 1. */
+static float offset_of(const struct run *run, float squared_norm)
+{
+    if (run->scan->metric == METRIC_L2) return l2_bound_row(&run->l2_bound, squared_norm);
+    return dot_bound_row(&run->dot_bound,
+                         run->spans->type == ROW_UNIT_U8 ? 1 + 0x1p-16f : squared_norm);
+}
+
 /* Dot products of all queries with PANEL_ROWS rows from r on, and those rows' offsets. */
 static void propose_panel(const struct run *run, const struct block *b, size_t r)
 {
@@ -35,10 +64,9 @@ static void propose_panel(const struct run *run, const struct block *b, size_t r
     struct panel panel = { values, b->rows + (r + PANEL_ROWS) * dim, dim };
     kernels->dot_panel(query_at(run, b, 0), b->query_count, &panel, b->bench->scores + r,
                        run->block_rows);
-    for (size_t i = 0; i < PANEL_ROWS; i++)
-        b->bench->offsets[r + i] = run->scan->metric == METRIC_L2
-                                       ? l2_bound_row(&run->l2_bound, norms[i])
-                                       : dot_bound_row(&run->dot_bound, norms[i]);
+    for (size_t q = 0; q < b->query_count; q++)
+        weigh(run, b, r, PANEL_ROWS, b->bench->scores + q * run->block_rows + r);
+    for (size_t i = 0; i < PANEL_ROWS; i++) b->bench->offsets[r + i] = offset_of(run, norms[i]);
 }
 
 /* The rows that the bound cannot exclude, into kept. */
@@ -63,10 +91,17 @@ static void rescore(const struct run *run, const struct block *b, size_t q, size
     const float *query = query_at(run, b, q);
     float *scores = b->bench->scores + q * run->block_rows;
     bool as_tile = kept_count > b->row_count / 4; /* then faster than pair by pair */
-    if (as_tile) run->tile(query, 1, b->rows, b->row_count, dim, scores);
+    if (as_tile) {
+        run->tile(query, 1, b->rows, b->row_count, dim, scores);
+        weigh(run, b, 0, b->row_count, scores);
+    }
     for (size_t i = 0; i < kept_count; i++) {
         uint32_t r = b->bench->kept[i];
-        keep(run, b, q, r, as_tile ? scores[r] : run->pair(query, b->rows + r * dim, dim));
+        if (!as_tile) {
+            scores[r] = run->pair(query, b->rows + r * dim, dim);
+            weigh(run, b, r, 1, &scores[r]);
+        }
+        keep(run, b, q, r, scores[r]);
     }
 }
 
@@ -81,12 +116,40 @@ static void scan_by_proposals(const struct run *run, const struct block *b)
     }
 }
 
-void block_scan(const struct run *run, const struct block *b)
+/* The rows as f32, in the second-level cache. */
+static const float *widened(const struct run *run, const struct block *b)
+{
+    size_t dim = run->spans->dim;
+    struct row_list list = { run->spans->type, b->stored, b->row_count, dim };
+    const struct kernels *kernels = run->host->kernels;
+    if (list.type == ROW_F32 || list.type == ROW_BITS) return b->stored;
+    rows_widen(kernels, &list, b->bench->wide);
+    for (size_t r = 0; list.type == ROW_UNIT_U8 && r < run->block_rows; r++)
+        b->bench->inverses[r] =
+            r < b->row_count ? row_inverse(kernels, row_at(b->stored, dim, r), dim) : 0;
+    return b->bench->wide;
+}
+
+void block_scan(const struct run *run, const struct block *block)
 {
     bool by_dot = run->scan->metric == METRIC_DOT || run->scan->metric == METRIC_L2;
-    if (run->live && !bitmap_any(run->live, b->row_first, b->row_count)) return;
-    if (by_dot && b->query_count >= PROPOSE_QUERIES_MIN)
-        scan_by_proposals(run, b);
+    struct block b = *block;
+    if (run->live && !bitmap_any(run->live, b.row_first, b.row_count)) return;
+    b.rows = widened(run, &b);
+    if (by_dot && b.query_count >= PROPOSE_QUERIES_MIN)
+        scan_by_proposals(run, &b);
     else
-        scan_canonically(run, b);
+        scan_canonically(run, &b);
+}
+
+float block_score(const struct run *run, const struct block *b, size_t q, size_t r)
+{
+    size_t dim = run->spans->dim;
+    const void *row = row_at(b->stored, run->row_size, r);
+    struct row_list one = { run->spans->type, row, 1, dim };
+    if (one.type == ROW_F32) return run->pair(query_at(run, b, q), row, dim);
+    rows_widen(run->host->kernels, &one, b->bench->wide);
+    float score = run->pair(query_at(run, b, q), b->bench->wide, dim);
+    return one.type == ROW_UNIT_U8 ? score * row_inverse(run->host->kernels, row, dim) + 0.0f
+                                   : score;
 }

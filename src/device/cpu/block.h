@@ -7,6 +7,7 @@
 #include "device/cpu/dot_bound.h"
 #include "device/cpu/l2_bound.h"
 #include "device/cpu/scan.h"
+#include "device/row.h"
 
 #include <stdatomic.h>
 
@@ -18,11 +19,13 @@ enum {
 
 /* What one worker works on: its block and its heaps. */
 struct bench {
-    size_t block_rows, dim, item_count, top_count; /* room */
+    size_t block_rows, dim, wide_count, item_count, top_count; /* room */
     float *scores; /* PART_QUERIES x block_rows */
     float *offsets; /* block_rows: of the rows, for the bound */
     float *panel_room; /* CACHE_LINE more than a panel, so that one fits at a multiple of it */
     uint32_t *kept; /* block_rows */
+    float *wide; /* wide_count: a block of rows that are not stored as f32, widened */
+    float *inverses; /* block_rows: of ROW_UNIT_U8, those of their norms */
     struct scored *items; /* item_count: k for each top */
     struct topk *tops; /* top_count: one for each query of the group */
     struct coded coded;
@@ -45,6 +48,7 @@ struct run {
     const double *query_norms; /* squared; query_count */
     _Atomic float *limits;     /* query_count: the best k-th value that any worker holds */
     bool has_codes; /* of some rows; codes that come later are for the next scan */
+    size_t row_size, query_size; /* bytes */
     size_t block_rows, part_rows, query_parts;
     size_t query_first, query_count; /* of the group */
     atomic_int err; /* of a worker; its text is made anew */
@@ -53,7 +57,8 @@ struct run {
 /* A part of the group's queries against a block of rows. */
 struct block {
     struct bench *bench;
-    const float *rows;
+    const void *stored; /* its rows */
+    const float *rows; /* the same, widened; while block_scan runs */
     uint64_t row_first;
     size_t row_count;
     size_t query_first, query_count; /* query_first counts from the group's first */
@@ -61,9 +66,9 @@ struct block {
 
 /* --- what all ways of scanning a block do with a query of it, and a row --- */
 
-static inline const float *query_at(const struct run *run, const struct block *b, size_t q)
+static inline const void *query_at(const struct run *run, const struct block *b, size_t q)
 {
-    return run->scan->queries + (run->query_first + b->query_first + q) * run->spans->dim;
+    return row_at(run->scan->queries, run->query_size, run->query_first + b->query_first + q);
 }
 
 static inline struct topk *top_of(const struct block *b, size_t q)
@@ -100,3 +105,5 @@ static inline bool is_live(const struct run *run, const struct block *b, size_t 
 }
 
 void block_scan(const struct run *run, const struct block *block);
+/* The canonical score of query q and row r, from the row as it is stored. */
+float block_score(const struct run *run, const struct block *block, size_t q, size_t r);

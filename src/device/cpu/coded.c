@@ -142,8 +142,8 @@ static size_t sift_panels(const struct run *run, const struct block *b, uint64_t
 
 static void fetch(const struct run *run, const struct block *b, struct candidate candidate)
 {
-    const char *row = (const char *)(b->rows + candidate.row * run->spans->dim);
-    size_t size = run->spans->dim * sizeof(float);
+    const char *row = row_at(b->stored, run->row_size, candidate.row);
+    size_t size = run->row_size;
     if (size > AHEAD_BYTES_MAX) size = AHEAD_BYTES_MAX;
     for (size_t i = 0; i < size; i += CACHE_LINE) {
         __builtin_prefetch(row + i);
@@ -154,13 +154,11 @@ static void fetch(const struct run *run, const struct block *b, struct candidate
 static void rescore(const struct run *run, const struct block *b, size_t count)
 {
     const struct candidate *candidates = b->bench->coded.candidates;
-    size_t dim = run->spans->dim;
     for (size_t i = 0; i < AHEAD && i < count; i++) fetch(run, b, candidates[i]);
     for (size_t i = 0; i < count; i++) {
         struct candidate at = candidates[i];
         if (i + AHEAD < count) fetch(run, b, candidates[i + AHEAD]);
-        float score = run->pair(query_at(run, b, at.query), b->rows + at.row * dim, dim);
-        block_push(run, b, at.query, at.row, score);
+        block_push(run, b, at.query, at.row, block_score(run, b, at.query, at.row));
         share_limit(run, b, at.query);
     }
 }

@@ -78,11 +78,10 @@ static wg_err cpu_info(struct device *device, wg_device_info *out)
 static wg_err cpu_rows_create(struct device *device, enum row_type type, size_t dim,
                               struct rows **out)
 {
-    (void)type; /* f32 is the only one */
     struct rows *rows = NULL;
     wg_err err = mem_resize(&rows, 1);
     if (err != WG_OK) return err;
-    *rows = (struct rows){ .device = device, .list.dim = dim };
+    *rows = (struct rows){ .device = device, .list = { .type = type, .dim = dim } };
     *out = rows;
     return WG_OK;
 }

@@ -7,6 +7,7 @@
 enum {
     BLOCK_BYTES = 256 * 1024, /* of rows: they stay in the second-level cache */
     BLOCK_ROWS_MAX = 128,
+    BLOCK_ROWS_OF_BITS_MAX = 1024,
     GROUP_QUERIES = 1024,           /* scanned together */
     GROUP_BYTES = 64 * 1024 * 1024, /* of heaps, unless one query alone needs more */
     TASKS_PER_WORKER = 32,
@@ -38,6 +39,8 @@ void scan_scratch_destroy(struct scan_scratch **scratch)
         mem_free(&s->benches[i].offsets);
         mem_free(&s->benches[i].panel_room);
         mem_free(&s->benches[i].kept);
+        mem_free(&s->benches[i].wide);
+        mem_free(&s->benches[i].inverses);
         mem_free(&s->benches[i].items);
         mem_free(&s->benches[i].tops);
         coded_fini(&s->benches[i].coded);
@@ -48,6 +51,28 @@ void scan_scratch_destroy(struct scan_scratch **scratch)
     mem_free(scratch);
 }
 
+/* Room for a block's rows in f32, where they are not stored so. */
+static wg_err fit_wide(struct bench *b, const struct run *run)
+{
+    wg_err err = WG_OK;
+    size_t count = run->block_rows * run->spans->dim;
+    if (run->spans->type == ROW_F32 || b->wide_count >= count) return WG_OK;
+    TRY(mem_resize(&b->wide, count));
+    b->wide_count = count;
+out:
+    return err;
+}
+
+static wg_err fit_panel(struct bench *b, size_t dim)
+{
+    wg_err err = WG_OK;
+    if (b->dim >= dim) return WG_OK;
+    TRY(mem_resize(&b->panel_room, PANEL_ROWS * dim + CACHE_LINE / sizeof *b->panel_room));
+    b->dim = dim;
+out:
+    return err;
+}
+
 static wg_err bench_fit(struct bench *b, const struct run *run, size_t item_count)
 {
     wg_err err = WG_OK;
@@ -55,12 +80,12 @@ static wg_err bench_fit(struct bench *b, const struct run *run, size_t item_coun
         TRY(mem_resize(&b->scores, PART_QUERIES * run->block_rows));
         TRY(mem_resize(&b->offsets, run->block_rows));
         TRY(mem_resize(&b->kept, run->block_rows));
+        TRY(mem_resize(&b->inverses, run->block_rows));
         b->block_rows = run->block_rows;
     }
-    if (b->dim < run->spans->dim) {
-        TRY(mem_resize(&b->panel_room,
-                       PANEL_ROWS * run->spans->dim + CACHE_LINE / sizeof *b->panel_room));
-        b->dim = run->spans->dim;
+    if (run->spans->type != ROW_BITS) {
+        TRY(fit_panel(b, run->spans->dim));
+        TRY(fit_wide(b, run));
     }
     if (b->item_count < item_count) {
         TRY(mem_resize(&b->items, item_count));
@@ -103,12 +128,14 @@ static void prepare_group(struct run *run)
 {
     struct scan_scratch *s = run->scratch;
     size_t worker_count = pool_thread_count(run->host->pool), k = run->scan->k;
-    const float *queries = run->scan->queries + run->query_first * run->spans->dim;
     for (size_t w = 0; w < worker_count; w++)
         for (size_t q = 0; q < run->query_count; q++)
             s->benches[w].tops[q] = (struct topk){ .items = s->benches[w].items + q * k, .k = k };
     for (size_t q = 0; q < run->query_count; q++) {
-        s->query_norms[q] = squared_norm(queries + q * run->spans->dim, run->spans->dim);
+        if (run->spans->type != ROW_BITS)
+            s->query_norms[q] =
+                squared_norm(row_at(run->scan->queries, run->query_size, run->query_first + q),
+                             run->spans->dim);
         atomic_init(&s->limits[q], run->limit);
     }
     run->limits = s->limits;
@@ -140,7 +167,7 @@ static wg_err check_rows(const struct run *run, const struct block *b)
     bool first_to_see = run->query_first == 0 && b->query_first == 0;
     size_t count = b->row_count * run->spans->dim;
     bool refused = run->scan->check_rows && first_to_see &&
-                   run->host->kernels->find_refused(b->rows, count) < count;
+                   run->host->kernels->find_refused(b->stored, count) < count;
     return refused ? WG_EINVAL : WG_OK;
 }
 
@@ -151,7 +178,7 @@ static struct block block_at(const struct run *run, const struct row_span *span,
     uint64_t end = smaller(row_end, span->first + span->count);
     uint64_t room = run->block_rows - (row - span->first) % PANEL_ROWS;
     return (struct block){
-        .rows = span->values + (row - span->first) * run->spans->dim,
+        .stored = row_at(span->values, run->row_size, row - span->first),
         .row_first = row,
         .row_count = (size_t)smaller(room, end - row),
     };
@@ -274,11 +301,13 @@ static size_t group_size(const struct run *run)
     return fits < 1 ? 1 : (size_t)smaller(fits, GROUP_QUERIES);
 }
 
-static size_t block_rows_of(size_t dim)
+static size_t block_rows_of(enum row_type type, size_t dim)
 {
-    size_t rows = BLOCK_BYTES / sizeof(float) / dim / PANEL_ROWS * PANEL_ROWS;
+    size_t scanned = query_size(type, dim); /* as that, row by row */
+    size_t most = type == ROW_BITS ? BLOCK_ROWS_OF_BITS_MAX : BLOCK_ROWS_MAX;
+    size_t rows = BLOCK_BYTES / scanned / PANEL_ROWS * PANEL_ROWS;
     if (rows < PANEL_ROWS) return PANEL_ROWS;
-    return rows < BLOCK_ROWS_MAX ? rows : BLOCK_ROWS_MAX;
+    return rows < most ? rows : most;
 }
 
 static void choose_kernels(struct run *run, const struct kernels *kernels)
@@ -303,6 +332,7 @@ static bool has_codes(const struct span_list *spans)
 wg_err scan_spans(const struct device_host *host, const struct span_list *spans,
                   const struct bitmap *live, const struct scan *scan, struct scan_scratch *scratch)
 {
+    size_t bound_dim = row_bound_dim(spans->type, spans->dim);
     struct run run = {
         .host = host,
         .spans = spans,
@@ -311,11 +341,13 @@ wg_err scan_spans(const struct device_host *host, const struct span_list *spans,
         .scratch = scratch,
         .scale = scan->metric == METRIC_DOT ? -1 : 1,
         .limit = scan->limited ? scan->limit : INFINITY,
-        .dot_bound = dot_bound_of_dim(spans->dim),
+        .dot_bound = dot_bound_of_dim(bound_dim),
         .l2_bound = l2_bound_of_dim(spans->dim),
-        .code_bound = code_bound_of_dim(spans->dim),
+        .code_bound = code_bound_of_dim(bound_dim),
         .has_codes = has_codes(spans),
-        .block_rows = block_rows_of(spans->dim),
+        .row_size = row_size(spans->type, spans->dim),
+        .query_size = query_size(spans->type, spans->dim),
+        .block_rows = block_rows_of(spans->type, spans->dim),
     };
     choose_kernels(&run, host->kernels);
     size_t group = group_size(&run);

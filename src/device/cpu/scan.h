@@ -1,11 +1,12 @@
 #pragma once
 /* The exact scan on the CPU: blocks of rows that stay in the cache against tiles of queries, each
- * worker with heaps of its own, merged at the end. */
+ * worker with heaps of its own, merged at the end. Rows that are not stored as f32 are widened, a
+ * block at a time. */
 #include "device/device.h"
 
 /* Rows in host memory, in place: a span holds rows first to first + count. */
 struct row_span {
-    const float *values;
+    const void *values;
     const struct code_cell *codes; /* of its rows; may be NULL */
     uint64_t first, count;
 };
@@ -14,6 +15,7 @@ struct span_list {
     struct row_span *spans; /* rising and without gaps from row 0 */
     size_t count;
     uint64_t row_count;
+    enum row_type type;
     size_t dim;
 };
 

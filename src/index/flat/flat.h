@@ -7,7 +7,7 @@
 struct flat_request {
     const struct source *source;
     enum metric metric;
-    const float *queries; /* query_count x source->dim, row-major */
+    const void *queries; /* as in struct scan */
     size_t query_count, k; /* each at least 1 */
     bool limited; /* as in struct scan */
     float limit;

@@ -1,6 +1,7 @@
 #include "index/flat/residency.h"
 
 #include "base/mem.h"
+#include "device/row.h"
 #include "os/thread.h"
 
 #include <stdatomic.h>
@@ -64,7 +65,7 @@ static wg_err begin_copy(struct residency *r, struct slot *slot, uint64_t origin
     rwlock_write(&r->use);
     forget(r);
     uint64_t generation = slot_generation(slot);
-    wg_err err = slot_rows_create(slot, r->dim, &r->rows);
+    wg_err err = slot_rows_create(slot, ROW_F32, r->dim, &r->rows);
     if (err == WG_OK) {
         r->slot = slot;
         r->generation = generation;
@@ -81,7 +82,7 @@ static wg_err append_uncovered(struct residency *r, const struct source *source)
         uint64_t covered = atomic_load(&r->covered), end = part->first + part->count;
         if (end <= covered) continue;
         uint64_t skip = covered - part->first; /* parts have no gaps: covered >= first here */
-        struct row_batch batch = { .values = part->values + skip * r->dim,
+        struct row_batch batch = { .values = row_at(part->values, r->dim * sizeof(float), skip),
                                    .count = (size_t)(part->count - skip) };
         wg_err err = slot_rows_append(r->slot, r->rows, &batch);
         if (err != WG_OK) return err;
@@ -95,7 +96,7 @@ wg_err residency_cover(struct residency *r, const struct source *source)
     wg_err err = WG_OK;
     const char *reason;
     struct slot *slot = device_set_choose(r->devices, &reason);
-    if (slot == device_set_cpu(r->devices)) return WG_OK;
+    if (slot == device_set_cpu(r->devices) || source->type != ROW_F32) return WG_OK;
     mutex_lock(&r->upload);
     if (!serves(r, source) || r->slot != slot) TRY(begin_copy(r, slot, source->origin));
     TRY(append_uncovered(r, source));
@@ -138,6 +139,10 @@ wg_err residency_lease(struct residency *r, const struct source *source, struct 
     *out = (struct lease){ 0 };
     struct slot *preferred = device_set_choose(r->devices, &out->reason);
     if (preferred == device_set_cpu(r->devices)) return WG_OK;
+    if (source->type != ROW_F32) {
+        out->reason = "the other devices take rows of f32 only";
+        return WG_OK;
+    }
     rwlock_read(&r->use);
     uint64_t covered = atomic_load(&r->covered);
     wg_err err = serves(r, source) && covered > 0 ? settle_mask(r, source) : WG_OK;

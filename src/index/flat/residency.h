@@ -1,7 +1,7 @@
 #pragma once
 /* The copy of a space's rows on a device that has a memory of its own: a cache that covers a prefix
- * of the rows. A search scans what is covered there and the others on the CPU; losing the copy
- * costs speed, never an answer. Any thread. */
+ * of the rows, if they are f32. A search scans what is covered there and the others on the CPU;
+ * losing the copy costs speed, never an answer. Any thread. */
 #include "index/source.h"
 
 struct residency;
