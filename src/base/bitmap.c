@@ -77,15 +77,29 @@ const uint64_t *bitmap_words(const struct bitmap *bitmap, size_t chunk)
                                                                 : NULL;
 }
 
-bool bitmap_any(const struct bitmap *bitmap, uint64_t first, uint64_t count)
+/* The bits from bit on that are in the same word, those before end; the lowest is that of bit. */
+static uint64_t word_at(const struct bitmap *bitmap, uint64_t bit, uint64_t end)
 {
-    for (uint64_t bit = first; bit < first + count;) {
-        const uint64_t *words = bitmap_words(bitmap, bit / BITMAP_CHUNK_BITS);
-        uint64_t word = words ? words[bit % BITMAP_CHUNK_BITS / 64] >> bit % 64 : UINT64_MAX;
-        uint64_t here = 64 - bit % 64, left = first + count - bit;
-        if (left < here) word &= (UINT64_C(1) << left) - 1;
-        if (word != 0) return true;
-        bit += here;
+    const uint64_t *words = bitmap_words(bitmap, bit / BITMAP_CHUNK_BITS);
+    uint64_t word = words ? words[bit % BITMAP_CHUNK_BITS / 64] : UINT64_MAX;
+    word >>= bit % 64;
+    if (end - bit < 64 - bit % 64) word &= (UINT64_C(1) << (end - bit)) - 1;
+    return word;
+}
+
+uint64_t bitmap_count(const struct bitmap *bitmap, uint64_t first, uint64_t count)
+{
+    uint64_t sum = 0;
+    for (uint64_t bit = first; bit < first + count; bit += 64 - bit % 64)
+        sum += (uint64_t)__builtin_popcountll(word_at(bitmap, bit, first + count));
+    return sum;
+}
+
+uint64_t bitmap_next(const struct bitmap *bitmap, uint64_t first, uint64_t end)
+{
+    for (uint64_t bit = first; bit < end; bit += 64 - bit % 64) {
+        uint64_t word = word_at(bitmap, bit, end);
+        if (word != 0) return bit + (uint64_t)__builtin_ctzll(word);
     }
-    return false;
+    return end;
 }

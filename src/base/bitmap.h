@@ -31,8 +31,10 @@ WG_CHECKED wg_err bitmap_clear(struct bitmap *bitmap, uint64_t bit);
  * beyond the last chunk. */
 const uint64_t *bitmap_words(const struct bitmap *bitmap, size_t chunk);
 
-/* Whether a bit is set among count from first on. */
-bool bitmap_any(const struct bitmap *bitmap, uint64_t first, uint64_t count);
+/* How many bits are set among count from first on. */
+uint64_t bitmap_count(const struct bitmap *bitmap, uint64_t first, uint64_t count);
+/* The first bit that is set, from first on; end: none before it. */
+uint64_t bitmap_next(const struct bitmap *bitmap, uint64_t first, uint64_t end);
 
 static inline bool bitmap_get(const struct bitmap *bitmap, uint64_t bit)
 {

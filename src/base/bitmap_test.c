@@ -31,7 +31,7 @@ static void it_begins_with_every_bit_set(void **state)
     struct bitmap bitmap = { 0 };
     assert_true(bitmap_get(&bitmap, 0));
     assert_true(bitmap_get(&bitmap, BITS));
-    assert_true(bitmap_any(&bitmap, 5, 1));
+    assert_int_equal(bitmap_count(&bitmap, 5, 1000), 1000);
     assert_ok(bitmap_resize(&bitmap, BITS));
     assert_int_equal(bitmap.chunk_count, CHUNKS);
     for (size_t c = 0; c < CHUNKS + 3; c++) assert_null(bitmap_words(&bitmap, c));
@@ -60,14 +60,25 @@ static void a_cleared_bit_is_clear_alone(void **state)
     free(model);
 }
 
-static bool model_any(const bool *model, size_t first, size_t count)
+static bool model_get(const bool *model, size_t bit)
 {
-    for (size_t i = first; i < first + count; i++)
-        if (i >= BITS || model[i]) return true;
-    return false;
+    return bit >= BITS || model[bit];
 }
 
-static void any_sees_what_is_there(void **state)
+static size_t model_count(const bool *model, size_t first, size_t count)
+{
+    size_t sum = 0;
+    for (size_t i = first; i < first + count; i++) sum += model_get(model, i);
+    return sum;
+}
+
+static size_t model_next(const bool *model, size_t first, size_t end)
+{
+    while (first < end && !model_get(model, first)) first++;
+    return first < end ? first : end;
+}
+
+static void counting_and_the_next_one(void **state)
 {
     (void)state;
     bool *model = allocate(BITS, 1);
@@ -84,13 +95,18 @@ static void any_sees_what_is_there(void **state)
         size_t first = test_below(&prng, BITS + 100);
         size_t count = test_below(&prng, t % 3 == 0 ? 70 : t % 3 == 1 ? 9000 : 80000);
         if (t % 5 == 0) first = 71 - t % 3;
-        bool want = model_any(model, first, count);
-        if (bitmap_any(&bitmap, first, count) != want)
-            fail_msg("any of %zu from %zu on: not %d", count, first, want);
-        found += want;
+        size_t want = model_count(model, first, count);
+        size_t next = model_next(model, first, first + count);
+        if (bitmap_count(&bitmap, first, count) != want)
+            fail_msg("%zu bits from %zu on: not %zu are set", count, first, want);
+        if (bitmap_next(&bitmap, first, first + count) != next)
+            fail_msg("the first of %zu bits from %zu on is not %zu", count, first, next);
+        found += want > 0;
     }
     assert_true(found > tried / 20 && found < tried - tried / 20);
-    assert_false(bitmap_any(&bitmap, 70, 0));
+    assert_int_equal(bitmap_count(&bitmap, 70, 0), 0);
+    assert_int_equal(bitmap_next(&bitmap, 70, 70), 70);
+    assert_int_equal(bitmap_next(&bitmap, 80, 75), 75);
     bitmap_fini(&bitmap);
     free(model);
 }
@@ -193,7 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_begins_with_every_bit_set),
         cmocka_unit_test(a_cleared_bit_is_clear_alone),
-        cmocka_unit_test(any_sees_what_is_there),
+        cmocka_unit_test(counting_and_the_next_one),
         cmocka_unit_test(growing_keeps_and_sets),
         cmocka_unit_test(what_is_shared_is_copied_when_written),
         cmocka_unit_test(an_allocation_that_fails_changes_nothing),

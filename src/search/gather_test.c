@@ -52,6 +52,14 @@ struct caller {
 
 static struct caller callers[CALLERS];
 
+static void create_gather(void)
+{
+    struct gather_params params = {
+        .devices = f.set, .dim = DIM, .lane_count = 1, .retain = retain
+    };
+    assert_int_equal(gather_create(&params, &f.gather), WG_OK);
+}
+
 static void open_devices(bool falls_back)
 {
     const char *reason;
@@ -63,10 +71,7 @@ static void open_devices(bool falls_back)
     };
     assert_int_equal(device_set_create(&params, &f.set), WG_OK);
     assert_int_equal(residency_create(f.set, DIM, &f.residency), WG_OK);
-    struct gather_params gather = {
-        .devices = f.set, .dim = DIM, .lane_count = 1, .retain = retain
-    };
-    assert_int_equal(gather_create(&gather, &f.gather), WG_OK);
+    create_gather();
     struct slot *cpu = device_set_cpu(f.set);
     for (size_t i = 0; i < 2; i++) {
         struct source *source = &f.sources[i];
@@ -427,11 +432,10 @@ static void every_allocation_fails_once(void **state)
 {
     (void)state;
     for (uint64_t request = 1; request < 20; request++) {
-        close_devices();
-        fake.hold = 0;
-        open_devices(true);
+        gather_destroy(&f.gather); /* one that has no memory yet */
+        create_gather();
         fake.hold = fake.scans + 1;
-        for (size_t i = 0; i < CALLERS; i++) ask(&callers[i], 1, 1, 10);
+        for (size_t i = 0; i < CALLERS; i++) ask(&callers[i], 1, 1, 10 + request);
         start_all(CALLERS);
         mem_fail_at(request);
         fake.hold = 0;

@@ -134,7 +134,6 @@ void block_scan(const struct run *run, const struct block *block)
 {
     bool by_dot = run->scan->metric == METRIC_DOT || run->scan->metric == METRIC_L2;
     struct block b = *block;
-    if (run->live && !bitmap_any(run->live, b.row_first, b.row_count)) return;
     b.rows = widened(run, &b);
     if (by_dot && b.query_count >= PROPOSE_QUERIES_MIN)
         scan_by_proposals(run, &b);

@@ -26,6 +26,9 @@ struct bench {
     uint32_t *kept; /* block_rows */
     float *wide; /* wide_count: a block of rows that are not stored as f32, widened */
     float *inverses; /* block_rows: of ROW_UNIT_U8, those of their norms */
+    char *gathered; /* gathered_size: live rows as stored; only with a mask */
+    uint64_t *numbers; /* block_rows: of the rows in gathered */
+    size_t gathered_size;
     struct scored *items; /* item_count: k for each top */
     struct topk *tops; /* top_count: one for each query of the group */
     struct coded coded;
@@ -61,6 +64,7 @@ struct block {
     const float *rows; /* the same, widened; while block_scan runs */
     uint64_t row_first;
     size_t row_count;
+    const uint64_t *numbers; /* of its rows, which are all live; NULL: from row_first on */
     size_t query_first, query_count; /* query_first counts from the group's first */
 };
 
@@ -96,12 +100,13 @@ static inline void block_push(const struct run *run, const struct block *b, size
                               float score)
 {
     float value = run->scale * score;
-    if (!(value > run->limit)) topk_push(top_of(b, q), (struct scored){ value, b->row_first + r });
+    uint64_t row = b->numbers ? b->numbers[r] : b->row_first + r;
+    if (!(value > run->limit)) topk_push(top_of(b, q), (struct scored){ value, row });
 }
 
 static inline bool is_live(const struct run *run, const struct block *b, size_t r)
 {
-    return !run->live || bitmap_get(run->live, b->row_first + r);
+    return !run->live || b->numbers || bitmap_get(run->live, b->row_first + r);
 }
 
 void block_scan(const struct run *run, const struct block *block);

@@ -1,6 +1,7 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "device/cpu/block.h"
+#include "device/cpu/sparse.h"
 #include "kernel/fpenv.h"
 #include "waggle/knn.h"
 
@@ -41,6 +42,8 @@ void scan_scratch_destroy(struct scan_scratch **scratch)
         mem_free(&s->benches[i].kept);
         mem_free(&s->benches[i].wide);
         mem_free(&s->benches[i].inverses);
+        mem_free(&s->benches[i].gathered);
+        mem_free(&s->benches[i].numbers);
         mem_free(&s->benches[i].items);
         mem_free(&s->benches[i].tops);
         coded_fini(&s->benches[i].coded);
@@ -49,6 +52,18 @@ void scan_scratch_destroy(struct scan_scratch **scratch)
     mem_free(&s->query_norms);
     mem_free(&s->limits);
     mem_free(scratch);
+}
+
+/* For the live rows of a block. */
+static wg_err fit_gathered(struct bench *b, const struct run *run)
+{
+    wg_err err = WG_OK;
+    size_t size = run->block_rows * run->row_size;
+    if (b->gathered_size >= size) return WG_OK;
+    TRY(mem_resize(&b->gathered, size));
+    b->gathered_size = size;
+out:
+    return err;
 }
 
 /* Room for a block's rows in f32, where they are not stored so. */
@@ -81,6 +96,7 @@ static wg_err bench_fit(struct bench *b, const struct run *run, size_t item_coun
         TRY(mem_resize(&b->offsets, run->block_rows));
         TRY(mem_resize(&b->kept, run->block_rows));
         TRY(mem_resize(&b->inverses, run->block_rows));
+        TRY(mem_resize(&b->numbers, run->block_rows));
         b->block_rows = run->block_rows;
     }
     if (run->spans->type != ROW_BITS) {
@@ -93,6 +109,7 @@ static wg_err bench_fit(struct bench *b, const struct run *run, size_t item_coun
     }
     if (run->has_codes)
         TRY(coded_fit(&b->coded, &run->host->kernels->code_layout, run->spans->dim));
+    if (run->live) TRY(fit_gathered(b, run));
     if (b->top_count < run->query_count) {
         TRY(mem_resize(&b->tops, run->query_count));
         b->top_count = run->query_count;
@@ -190,10 +207,9 @@ static size_t scan_block(const struct run *run, const struct row_span *span, str
 {
     const struct codes *codes =
         run->has_codes && span->codes ? atomic_load(&span->codes->codes) : NULL;
-    size_t count = 0;
-    if (codes)
-        count = coded_scan(run, b, codes, b->row_first - span->first,
-                           smaller(row_end, span->first + span->count));
+    uint64_t end = smaller(row_end, span->first + span->count);
+    size_t count = run->live ? sparse_scan(run, b, end, codes != NULL) : 0;
+    if (count == 0 && codes) count = coded_scan(run, b, codes, b->row_first - span->first, end);
     if (count > 0) return count;
     block_scan(run, b);
     return b->row_count;
