@@ -1,8 +1,8 @@
 /* masked plain|coded DIM FILE.npy: what a scan takes when few rows are live.
  *
- * Each line of standard input is "scattered" or "clustered" (one run of rows), how many of a million
- * rows are live, a number of queries, and one of searches. The answer is a line of JSON: the
- * processor's seconds of a search on one thread, and those of one without a mask, in turns. */
+ * Each line of standard input is "scattered" or "clustered" (one run of rows), how many of a
+ * million rows are live, a number of queries, and one of searches. The answer is a line of JSON:
+ * the processor's seconds of a search on one thread, and those of one without a mask, in turns. */
 #include "api/context.h"
 #include "base/mem.h"
 #include "base/prng.h"

@@ -1,6 +1,6 @@
 /* Scans with masks that leave from no row to all of them, scattered or together: the answer is that
- * of ranking the live rows' canonical scores, bit for bit, for every metric, with codes and without,
- * few queries and many, and up to as many hits as there are rows. */
+ * of ranking the live rows' canonical scores, bit for bit, for every metric, with codes and
+ * without, few queries and many, and up to as many hits as there are rows. */
 #include "api/context.h"
 #include "base/mem.h"
 #include "base/topk.h"
