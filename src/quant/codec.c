@@ -131,18 +131,28 @@ void codec_encode_query(const struct codec_model *m, const float *query, void *c
     for (size_t i = 0; i < m->dim; i++) norms->shift += (double)query[i] * (double)m->centre[i];
 }
 
-/* square: |x'|^2, for L2. */
-static float score_of(const struct codec_model *m, const struct code_norms *y, float dot,
-                      float square)
-{
-    double product = (double)y->step * (double)m->scale * (double)dot;
-    if (m->metric == METRIC_DOT) return (float)(y->shift + product);
-    return (float)fmax(y->value * y->value + (double)square - 2 * product, 0);
-}
-
 static size_t row_at(const struct code_rows *rows, size_t r)
 {
     return rows->at ? rows->at[r] : r;
+}
+
+/* From the dots of a query and rows from r on. The loops are apart because they are as long as what
+ * a short code's dots take. */
+static void finish(const struct codec_model *m, const struct code_norms *y,
+                   const struct code_rows *rows, const struct codec_row *certificates,
+                   const float *dots, float *scores)
+{
+    double factor = (double)y->step * (double)m->scale, own = y->value * y->value;
+    if (m->metric == METRIC_DOT) {
+        for (size_t r = 0; r < rows->count; r++)
+            scores[r] = (float)(y->shift + factor * (double)dots[r]);
+        return;
+    }
+    for (size_t r = 0; r < rows->count; r++) {
+        double square = (double)certificates[row_at(rows, r)].square;
+        double score = own + square - 2 * factor * (double)dots[r];
+        scores[r] = score > 0 ? (float)score : 0;
+    }
 }
 
 enum { QUERIES_TOGETHER = 8, ROWS_TOGETHER = CODEC_DOTS_MAX / QUERIES_TOGETHER };
@@ -155,19 +165,19 @@ static void score_some(const struct codec_model *m, const struct codec_queries *
     float dots[CODEC_DOTS_MAX];
     struct code_rows rows = *all;
     rows.count = all->count - r < ROWS_TOGETHER ? all->count - r : ROWS_TOGETHER;
-    if (rows.at)
+    if (rows.at) {
         rows.at += r;
-    else
+    } else {
         rows.codes += r * rows.size;
+        certificates = certificates ? certificates + r : NULL;
+    }
     for (size_t q = 0, count; q < queries->count; q += count) {
         const char *codes = (const char *)queries->codes + q * m->query_size;
         count = queries->count - q < QUERIES_TOGETHER ? queries->count - q : QUERIES_TOGETHER;
         m->codec->dots(m, codes, count, &rows, dots);
-        for (size_t i = 0; i < count * rows.count; i++) {
-            size_t here = q + i / rows.count, row = r + i % rows.count;
-            float square = m->metric == METRIC_L2 ? certificates[row_at(all, row)].square : 0;
-            scores[here * all->count + row] = score_of(m, &queries->norms[here], dots[i], square);
-        }
+        for (size_t i = 0; i < count; i++)
+            finish(m, &queries->norms[q + i], &rows, certificates, dots + i * rows.count,
+                   scores + (q + i) * all->count + r);
     }
 }
 

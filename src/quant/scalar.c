@@ -198,15 +198,26 @@ static void encode_int6(const struct codec_model *m, const float *values, size_t
         encode_part_6(m, values + i, part_count(count, i), code + size_int6(i));
 }
 
+/* Sixty-four codes as bytes. By numbers of shifts that are in the source, and without overlap, gcc
+ * 12 does sixteen at once. */
+static inline void unpack_unit(const uint8_t *restrict lower, const uint8_t *restrict upper,
+                               size_t g, int8_t *restrict out)
+{
+    for (size_t j = 0; j < CODE_UNIT; j++) {
+        unsigned low = lower[j] >> g % 2 * 4 & 15u, high = upper[j] >> g * 2 & 3u;
+        out[j] = (int8_t)((int)(high << 4 | low) - ZERO_6);
+    }
+}
+
 /* A part's codes as bytes, whole sixty-fours of them. */
 static void unpack_part_6(const uint8_t *code, size_t count, int8_t *out)
 {
     const uint8_t *upper = code + upper_at_6(count);
-    for (size_t g = 0; g < units(count, CODE_UNIT); g++)
-        for (size_t j = 0; j < CODE_UNIT; j++) {
-            int low = code[lower_at_6(g) + j] >> g % 2 * 4 & 15, high = upper[j] >> g * 2 & 3;
-            out[g * CODE_UNIT + j] = (int8_t)((high << 4 | low) - ZERO_6);
-        }
+    size_t groups = units(count, CODE_UNIT);
+    unpack_unit(code, upper, 0, out);
+    if (groups > 1) unpack_unit(code, upper, 1, out + CODE_UNIT);
+    if (groups > 2) unpack_unit(code + lower_at_6(2), upper, 2, out + 2 * CODE_UNIT);
+    if (groups > 3) unpack_unit(code + lower_at_6(3), upper, 3, out + 3 * CODE_UNIT);
 }
 
 /* out: CODEC_BLOCK. */
