@@ -14,14 +14,20 @@ static inline float query_step(enum metric metric, const float *query, const flo
                                size_t dim, int code_max)
 {
     double largest = 0;
-    for (size_t i = 0; i < dim; i++)
-        largest = fmax(largest, fabs(query_component(metric, query[i], centre[i])));
+    for (size_t i = 0; i < dim; i++) {
+        double size = fabs(query_component(metric, query[i], centre[i]));
+        largest = size > largest ? size : largest;
+    }
     return fmaxf((float)(largest / code_max), (float)CODE_SCALE_MIN);
 }
 
+/* The step is query_step's. Rounded so that nothing is called: any code would be right, for norms
+ * count how far it is off. */
 static inline int query_code(double component, float step, int code_max)
 {
-    return (int)fmin(fmax(nearbyint(component / (double)step), -code_max), code_max);
+    double code = component / (double)step;
+    int rounded = (int)(code < 0 ? code - 0.5 : code + 0.5);
+    return rounded > code_max ? code_max : rounded < -code_max ? -code_max : rounded;
 }
 
 /* Until code_norms_root, norms are sums of squares. coded: what the component's code stands for. */

@@ -4,6 +4,8 @@
 #include "device/code_query.h"
 #include "device/cpu/block.h"
 
+#include <string.h>
+
 enum {
     PANELS_MAX = 32, /* between looks at the limits */
     PANELS_AT_ONCE = 8,
@@ -23,7 +25,9 @@ wg_err coded_fit(struct coded *c, const struct code_layout *layout, size_t dim)
     c->pause = PAUSE_MIN;
     if (c->dim >= dim) return WG_OK;
     TRY(mem_resize(&c->values, code_layout_size(layout, dim, PART_QUERIES)));
+    TRY(mem_resize(&c->plain, code_layout_size(layout, dim, 1)));
     TRY(mem_resize(&c->each, PART_QUERIES));
+    TRY(mem_resize(&c->kths, PART_QUERIES));
     TRY(mem_resize(&c->norms, PART_QUERIES));
     TRY(mem_resize(&c->kept, PART_QUERIES * PANELS_AT_ONCE));
     TRY(mem_resize(&c->candidates, CANDIDATES_MAX));
@@ -35,7 +39,9 @@ out:
 void coded_fini(struct coded *c)
 {
     mem_free(&c->values);
+    mem_free(&c->plain);
     mem_free(&c->each);
+    mem_free(&c->kths);
     mem_free(&c->norms);
     mem_free(&c->kept);
     mem_free(&c->candidates);
@@ -43,7 +49,7 @@ void coded_fini(struct coded *c)
 
 /* --- the queries in code --- */
 
-/* Returns the sum of the codes. */
+/* Codes query q of the part; returns the sum of its codes. */
 static int32_t encode_query(const struct coded *c, const struct kernels *kernels,
                             const float *query, size_t q, struct code_norms *out)
 {
@@ -59,12 +65,14 @@ static int32_t encode_query(const struct coded *c, const struct kernels *kernels
     for (size_t i = 0; i < dim; i++) {
         double x = query_component(codes->metric, query[i], codes->centre[i]);
         int code = query_code(x, out->step, code_max);
-        c->values[code_layout_at(layout, dim, q, i)] = (int8_t)code;
+        c->plain[i] = (int8_t)code;
         sum += code;
         code_norms_add(out, x, (double)out->step * code);
         out->shift += (double)query[i] * (double)codes->centre[i];
     }
-    for (size_t i = dim; i < padded; i++) c->values[code_layout_at(layout, dim, q, i)] = 0;
+    memset(c->plain + dim, 0, padded - dim);
+    for (size_t i = 0; i < padded; i += layout->step)
+        memcpy(c->values + code_layout_at(layout, dim, q, i), c->plain + i, layout->step);
     code_norms_root(out);
     return sum;
 }
@@ -83,6 +91,7 @@ static void ready_queries(const struct run *run, const struct block *b, const st
                          ? code_bound_query_l2(norms, codes->scale)
                          : code_bound_query_dot(&run->code_bound, norms, codes->scale);
         c->each[q].start = -128 * sum;
+        c->kths[q] = INFINITY; /* no limit is set yet */
     }
 }
 
@@ -93,6 +102,8 @@ static bool set_limits(const struct run *run, const struct block *b)
     for (size_t q = 0; q < b->query_count; q++) {
         float kth = limit_of(run, b, q);
         if (isinf(kth)) return false;
+        if (kth == c->kths[q]) continue;
+        c->kths[q] = kth;
         c->each[q].limit = c->codes->metric == METRIC_L2
                                ? code_bound_limit_l2(&run->code_bound, &c->norms[q], kth)
                                : code_bound_limit_dot(&run->code_bound, &c->norms[q], kth);
@@ -114,6 +125,16 @@ static size_t list_row_bits(const struct run *run, const struct block *b, size_t
     return count;
 }
 
+/* The first of count that is not 0, from i on; count: none. Most are. */
+static size_t next_kept(const uint32_t *kept, size_t i, size_t count)
+{
+    enum { AT_ONCE = 4 };
+    for (; i + AT_ONCE <= count; i += AT_ONCE)
+        if ((kept[i] | kept[i + 1] | kept[i + 2] | kept[i + 3]) != 0) break;
+    while (i < count && kept[i] == 0) i++;
+    return i;
+}
+
 /* Lists the rows of some panels, from panel p of the block on, that some query cannot exclude. */
 static size_t sift_panels(const struct run *run, const struct block *b, uint64_t first, size_t p,
                           size_t panel_count, struct candidate *candidates)
@@ -130,13 +151,13 @@ static size_t sift_panels(const struct run *run, const struct block *b, uint64_t
         .dim = codes->dim,
         .count = panel_count,
     };
-    const uint32_t *kept = c->kept;
-    size_t count = 0;
+    size_t count = 0, kept_count = panel_count * b->query_count;
     run->host->kernels->sift_codes(&queries, &panels, c->kept);
-    for (size_t end = p + panel_count; p < end; p++)
-        for (size_t q = 0; q < b->query_count; q++, kept++)
-            if (*kept != 0)
-                count += list_row_bits(run, b, q, p * PANEL_ROWS, *kept, candidates + count);
+    for (size_t i = next_kept(c->kept, 0, kept_count); i < kept_count;
+         i = next_kept(c->kept, i + 1, kept_count))
+        count += list_row_bits(run, b, i % b->query_count,
+                               (p + i / b->query_count) * PANEL_ROWS, c->kept[i],
+                               candidates + count);
     return count;
 }
 

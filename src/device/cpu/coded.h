@@ -18,7 +18,9 @@ struct coded {
     const struct codes *codes; /* that the queries are in code for; NULL: none yet */
     size_t query_first;        /* of the scan: the first of them */
     int8_t *values;
+    int8_t *plain; /* one query's codes, before they are laid out */
     struct code_query *each;
+    float *kths; /* that the limits in each were made of */
     struct code_norms *norms;
     uint32_t *kept;
     struct candidate *candidates;
