@@ -77,10 +77,17 @@ static inline float code_bound_error(const struct code_bound *b, double error, d
     return code_bound_up(code_bound_root(b, error) * (1 + 4 * u) + rounding);
 }
 
-/* n. */
+/* n, from the codes' own sum of squares. */
 static inline float code_bound_norm(const struct code_bound *b, float scale, double code)
 {
     return code_bound_up((double)scale * code_bound_root(b, code));
+}
+
+/* n, without that: |x^| <= |x'| + r. */
+static inline float code_bound_norm_behind(const struct code_bound *b, float error, float value)
+{
+    double rounding = 1 + 2 * 0x1p-24;
+    return code_bound_up(code_bound_root(b, (double)value) * rounding + (double)error);
 }
 
 static inline float code_bound_offset_l2(const struct code_bound *b, float value)

@@ -118,19 +118,17 @@ static void encode_c(const struct coder *coder, const float *rows, uint8_t *code
 {
     size_t padded = code_step_count(coder->dim) * CODE_STEP;
     for (size_t r = 0; r < PANEL_ROWS; r++) {
-        float error[LANES] = { 0 }, code[LANES] = { 0 }, value[LANES] = { 0 };
+        float error[LANES] = { 0 }, value[LANES] = { 0 };
         for (size_t i = 0; i < padded; i++) {
             float t = i < coder->dim ? rows[r * coder->dim + i] - coder->centre[i] : 0.0f;
             int32_t rounded = code_nearest(t, coder->inverse, CODE_MAX);
-            float c = (float)rounded, e = fmaf(-coder->scale, c, t);
+            float e = fmaf(-coder->scale, (float)rounded, t);
             error[i % LANES] = fmaf(e, e, error[i % LANES]);
-            code[i % LANES] = fmaf(c, c, code[i % LANES]);
             value[i % LANES] = fmaf(t, t, value[i % LANES]);
             codes[(i / CODE_STEP * PANEL_ROWS + r) * CODE_STEP + i % CODE_STEP] =
                 (uint8_t)(rounded + 128);
         }
         sums->error[r] = fold(error, sum);
-        sums->code[r] = fold(code, sum);
         sums->value[r] = fold(value, sum);
     }
 }

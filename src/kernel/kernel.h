@@ -84,13 +84,14 @@ static inline int32_t code_nearest(float t, float inverse, int32_t code_max)
     return (int32_t)nearbyintf(code);
 }
 
-/* Sums of squares over a row's components, each added as in l2: of fma(-scale, code, t), of the
- * codes, and of t. */
+/* Sums of squares over a row's components, each added as in l2: of fma(-scale, code, t), and of
+ * t. */
 struct code_sums {
-    float error[PANEL_ROWS], code[PANEL_ROWS], value[PANEL_ROWS];
+    float error[PANEL_ROWS], value[PANEL_ROWS];
 };
 
-/* Codes PANEL_ROWS rows. codes has room for code_panel_size(dim). */
+/* Codes PANEL_ROWS rows. codes has room for code_panel_size(dim). What stands behind the rows may
+ * be fetched from memory, and need not be there. */
 typedef void kernel_encode_f32(const struct coder *coder, const float *rows, uint8_t *codes,
                                struct code_sums *sums);
 

@@ -138,7 +138,7 @@ static void note_bounds(struct codes *codes, const struct code_bound *bound, uin
         offsets[r] = codes->metric == METRIC_L2 ? code_bound_offset_l2(bound, sums->value[r])
                                                 : code_bound_offset_dot(bound, own);
         error = fmaxf(error, own);
-        norm = fmaxf(norm, code_bound_norm(bound, codes->scale, (double)sums->code[r]));
+        norm = fmaxf(norm, code_bound_norm_behind(bound, own, sums->value[r]));
     }
     codes->errors[panel] = error;
     codes->norms[panel] = norm;

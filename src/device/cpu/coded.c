@@ -155,9 +155,8 @@ static size_t sift_panels(const struct run *run, const struct block *b, uint64_t
     run->host->kernels->sift_codes(&queries, &panels, c->kept);
     for (size_t i = next_kept(c->kept, 0, kept_count); i < kept_count;
          i = next_kept(c->kept, i + 1, kept_count))
-        count += list_row_bits(run, b, i % b->query_count,
-                               (p + i / b->query_count) * PANEL_ROWS, c->kept[i],
-                               candidates + count);
+        count += list_row_bits(run, b, i % b->query_count, (p + i / b->query_count) * PANEL_ROWS,
+                               c->kept[i], candidates + count);
     return count;
 }
 

@@ -31,9 +31,9 @@ DEFINE_SIFT_CODES(neon)
 
 enum { SIXTEEN = 16, QUARTERS = 4 };
 
-/* A row's three sums; lanes 0 to 3, 4 to 7, 8 to 11, 12 to 15. */
+/* A row's two sums; lanes 0 to 3, 4 to 7, 8 to 11, 12 to 15. */
 struct lanes {
-    float32x4_t error[QUARTERS], code[QUARTERS], value[QUARTERS];
+    float32x4_t error[QUARTERS], value[QUARTERS];
 };
 
 /* Four components, at lanes quarter * 4 on; returns their codes. */
@@ -44,10 +44,8 @@ INLINE int16x4_t encode_quarter(const struct coder *coder, const float *row, con
     float32x4_t code = vmulq_f32(t, vdupq_n_f32(coder->inverse));
     code = vmaxq_f32(vminq_f32(code, vdupq_n_f32(CODE_MAX)), vdupq_n_f32(-CODE_MAX));
     int32x4_t rounded = vcvtnq_s32_f32(code);
-    code = vcvtq_f32_s32(rounded);
-    float32x4_t error = vfmsq_f32(t, vdupq_n_f32(coder->scale), code);
+    float32x4_t error = vfmsq_f32(t, vdupq_n_f32(coder->scale), vcvtq_f32_s32(rounded));
     lanes->error[quarter] = vfmaq_f32(lanes->error[quarter], error, error);
-    lanes->code[quarter] = vfmaq_f32(lanes->code[quarter], code, code);
     lanes->value[quarter] = vfmaq_f32(lanes->value[quarter], t, t);
     return vmovn_s32(rounded);
 }
@@ -87,10 +85,9 @@ void encode_neon(const struct coder *coder, const float *rows, uint8_t *codes,
 {
     for (size_t r = 0; r < PANEL_ROWS; r++) {
         struct lanes lanes;
-        EACH(j, QUARTERS) lanes.error[j] = lanes.code[j] = lanes.value[j] = vdupq_n_f32(0);
+        EACH(j, QUARTERS) lanes.error[j] = lanes.value[j] = vdupq_n_f32(0);
         encode_row(coder, rows + r * coder->dim, codes + r * CODE_STEP, &lanes);
         sums->error[r] = fold_quarters(lanes.error);
-        sums->code[r] = fold_quarters(lanes.code);
         sums->value[r] = fold_quarters(lanes.value);
     }
 }

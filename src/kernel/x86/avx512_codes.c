@@ -1,5 +1,6 @@
 /* encode, and sift_codes without an instruction for it: pairs of products in 16 bits, then summed
  * to 32. */
+#include "kernel/encode.h"
 #include "kernel/x86/avx512.h"
 #include "kernel/x86/avx512_fold.h"
 
@@ -25,9 +26,9 @@ static inline vec vec_dot(vec sums, vec rows, vec query)
 
 DEFINE_SIFT_CODES(avx512)
 
-/* A row's three sums. */
+/* A row's two sums. */
 struct lanes {
-    __m512 error, code, value;
+    __m512 error, value;
 };
 
 /* Sixteen components of a row, count of which are there: their codes, as bytes. */
@@ -40,10 +41,8 @@ INLINE __m128i encode_some(const struct coder *coder, const float *row, const fl
     __m512 code = _mm512_mul_ps(t, _mm512_set1_ps(coder->inverse));
     code = _mm512_max_ps(_mm512_min_ps(code, _mm512_set1_ps(CODE_MAX)), _mm512_set1_ps(-CODE_MAX));
     __m512i rounded = _mm512_cvtps_epi32(code);
-    code = _mm512_cvtepi32_ps(rounded);
-    __m512 error = _mm512_fnmadd_ps(_mm512_set1_ps(coder->scale), code, t);
+    __m512 error = _mm512_fnmadd_ps(_mm512_set1_ps(coder->scale), _mm512_cvtepi32_ps(rounded), t);
     lanes->error = _mm512_fmadd_ps(error, error, lanes->error);
-    lanes->code = _mm512_fmadd_ps(code, code, lanes->code);
     lanes->value = _mm512_fmadd_ps(t, t, lanes->value);
     return _mm_xor_si128(_mm512_cvtepi32_epi8(rounded), _mm_set1_epi8((char)128));
 }
@@ -79,18 +78,21 @@ void encode_avx512(const struct coder *coder, const float *rows, uint8_t *codes,
                    struct code_sums *sums)
 {
     size_t tail = coder->dim % VEC_LANES, whole = coder->dim - tail;
+    size_t ahead = encode_ahead(coder->dim);
     for (size_t r = 0; r < PANEL_ROWS; r += ROWS) {
         const float *first = rows + r * coder->dim;
         struct lanes lanes[ROWS];
         EACH(j, ROWS)
-        lanes[j].error = lanes[j].code = lanes[j].value = _mm512_setzero_ps();
-        for (size_t i = 0; i < whole; i += VEC_LANES)
+        lanes[j].error = lanes[j].value = _mm512_setzero_ps();
+        for (size_t i = 0; i < whole; i += VEC_LANES) {
+            EACH(j, ROWS)
+            _mm_prefetch((const char *)(first + j * coder->dim + i) + ahead, _MM_HINT_T0);
             encode_rows(coder, first, i, VEC_LANES, codes + r * CODE_STEP, lanes);
+        }
         if (tail > 0) encode_rows(coder, first, whole, tail, codes + r * CODE_STEP, lanes);
         EACH(j, ROWS)
         {
             sums->error[r + j] = fold_lanes(lanes[j].error);
-            sums->code[r + j] = fold_lanes(lanes[j].code);
             sums->value[r + j] = fold_lanes(lanes[j].value);
         }
     }
