@@ -76,7 +76,8 @@ static void encode_rows(struct trial *t)
         t->offsets[r] = t->metric == METRIC_L2 ? code_bound_offset_l2(&t->bound, t->sums.value[r])
                                                : code_bound_offset_dot(&t->bound, own);
         t->error = fmaxf(t->error, own);
-        t->norm = fmaxf(t->norm, code_bound_norm_behind(&t->bound, t->own_errors[r], t->sums.value[r]));
+        t->norm =
+            fmaxf(t->norm, code_bound_norm_behind(&t->bound, t->own_errors[r], t->sums.value[r]));
     }
 }
 
