@@ -57,6 +57,12 @@ static void recall_sees_a_wrong_row(void **state)
             if (!is_found) break;
         }
         assert_int_equal(right_of(1), K - 1);
+        *first = workload.found_rows[K - 1];
+        workload.k = K - 1; /* of so few, the next one behind them is wrong too */
+        double recall = -1;
+        assert_int_equal(workload_recall(&workload, 1, 1, &recall), WG_OK);
+        workload.k = K;
+        assert_int_equal(lround(recall * (K - 1)), K - 2);
     }
 }
 
