@@ -45,6 +45,9 @@ int main(void)
     const wg_hit *hits = wg_searcher_hits(searcher, 0, &count);
     for (size_t i = 0; i < count; i++)
         printf("id %llu, cosine %.4f\n", (unsigned long long)hits[i].id.as.number, hits[i].score);
+    TRY(wg_searcher_next(searcher, NULL)); /* those behind them */
+    hits = wg_searcher_hits(searcher, 0, &count);
+    printf("and %zu more, the first with cosine %.4f\n", count, hits[0].score);
 out:
     if (err != WG_OK) fprintf(stderr, "search: %s\n", wg_message());
     wg_searcher_destroy(&searcher);

@@ -294,6 +294,15 @@ static wg_err call_search(void)
     return run_search(QUERIES, K, WG_WITH_VECTOR | WG_WITH_PAYLOAD);
 }
 
+static wg_err call_next(void)
+{
+    wg_next_params params;
+    wg_next_params_init(&params);
+    params.count = 200;
+    wg_err err = run_search(1, K, WG_WITH_VECTOR | WG_WITH_PAYLOAD);
+    return err == WG_OK ? wg_searcher_next(searcher, &params) : err;
+}
+
 /* --- making each allocation fail --- */
 
 enum needs { NOTHING_OPEN, AN_OPEN_COLLECTION };
@@ -325,6 +334,7 @@ static const struct {
     { "info", call_info, AN_OPEN_COLLECTION, NULL },
     { "searcher create", call_searcher_create, AN_OPEN_COLLECTION, NULL },
     { "search", call_search, AN_OPEN_COLLECTION, NULL },
+    { "next hits", call_next, AN_OPEN_COLLECTION, NULL },
 };
 
 static void open_all(void)

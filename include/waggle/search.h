@@ -53,11 +53,33 @@ typedef struct wg_hit {
  * an error the searcher has no hits. */
 WG_API WG_CHECKED wg_err wg_searcher_run(wg_searcher *searcher, const wg_search_params *params);
 
-/* Hits of one query of the latest run, *count of them; valid until the searcher's next run or its
- * destruction. NULL and 0 when query is not below that run's query_count. */
+/* Hits of one query of the latest run, *count of them; valid until the searcher's next run, its
+ * next hits or its destruction. NULL and 0 when query is not below that run's query_count. */
 WG_API const wg_hit *wg_searcher_hits(const wg_searcher *searcher, size_t query, size_t *count);
 
-/* How the latest run was answered. */
+typedef struct wg_next_params {
+    size_t size;
+    size_t count; /* hits at most, at least 1; default 10 */
+    uint64_t timeout_ms; /* 0: none */
+    const wg_cancel *cancel; /* may be NULL */
+} wg_next_params;
+
+#define wg_next_params_init(params) wg_next_params_init_sized((params), sizeof *(params))
+WG_API void wg_next_params_init_sized(wg_next_params *params, size_t size);
+
+/* The hits behind those that were returned last, for the one query of the latest run: in the same
+ * order, of the same points, however much is written meanwhile. So one can go through all of them
+ * without knowing how many are wanted; none comes twice or is left out. wg_searcher_hits(searcher,
+ * 0, &count) then has these hits in the place of those before: fewer than asked for only where the
+ * points end, or those within the threshold; none behind that. What hits carry is as in the run.
+ *
+ * Most calls scan nothing: each scan finds twice as many hits as the one before, which take 12
+ * bytes each. Files that compaction would remove are kept until the next run. WG_EINVAL: the latest
+ * run failed, there was none, or it had not one query. Other errors are as of wg_searcher_run;
+ * there are no hits then, and the same call can be made again: nothing was skipped. */
+WG_API WG_CHECKED wg_err wg_searcher_next(wg_searcher *searcher, const wg_next_params *params);
+
+/* How the latest run was answered, or the latest scan for its next hits. */
 typedef struct wg_search_report {
     size_t size;
     char device[160]; /* backend and name of the device that answered */

@@ -168,6 +168,36 @@ static void the_device_answers(void **state)
     assert_true(device(0).scans > scans);
 }
 
+/* The device, and where it is lost the CPU, find the next hits of what the run searched. */
+static void next_hits_go_on_without_the_device(void **state)
+{
+    (void)state;
+    static struct oracle_hit ranked[ROWS + 100];
+    wg_search_params params;
+    wg_search_params_init(&params);
+    params.queries = f.queries, params.query_count = 1, params.dim = DIM;
+    assert_ok(wg_searcher_run(f.searcher, &params));
+    struct oracle_rows rows = { WG_EUCLIDEAN, DIM, f.row_count, f.rows, NULL, WG_F32 };
+    oracle_rank(&rows, f.queries, ranked);
+    upsert(50); /* not for this searcher */
+    wg_next_params next;
+    wg_next_params_init(&next);
+    next.count = 65;
+    for (size_t at = params.k, count; at < ROWS; at += count) {
+        fake.lost = at > ROWS / 2;
+        assert_ok(wg_searcher_next(f.searcher, &next));
+        const wg_hit *hits = wg_searcher_hits(f.searcher, 0, &count);
+        assert_true(count == next.count || at + count == ROWS);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(hits[i].id.as.number, ranked[at + i].row);
+            assert_memory_equal(&hits[i].score, &ranked[at + i].score, sizeof(float));
+        }
+        if (at == params.k) assert_non_null(strstr(report().device, "fake"));
+    }
+    assert_true(report().fell_back);
+    fake.lost = false;
+}
+
 /* Lost at the n-th operation of a search, for each that there is. */
 static void one_that_fails_is_answered_around(void **state)
 {
@@ -343,6 +373,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(the_device_answers),
+        TEST(next_hits_go_on_without_the_device),
         TEST(one_that_fails_is_answered_around),
         TEST(one_that_stays_away_stays_suspect),
         TEST(without_fallback_its_error_is_returned),

@@ -15,6 +15,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 struct wg_searcher {
     wg_collection *collection;
@@ -23,12 +24,18 @@ struct wg_searcher {
     struct gather_call call;
     struct view *view; /* that the hits point into; NULL: no hits */
     struct stored_room queries; /* where they have to be converted */
+    char *kept;                 /* a query that has not, for its next hits */
+    size_t kept_size;
     wg_hit *hits; /* query_count x k, of which hit_count[q] */
     size_t hits_room;
     size_t *hit_counts;
     size_t counts_room;
     struct arena arena; /* of payloads */
     size_t query_count, k;
+    struct search_answer answer; /* the latest: to the run, or of the next hits */
+    bool has_next; /* the run succeeded, and had one query */
+    size_t given;  /* of its hits, returned so far */
+    unsigned with; /* what they carry */
     wg_search_report report;
 };
 
@@ -56,6 +63,7 @@ void wg_searcher_destroy(wg_searcher **searcher)
     gather_call_fini(&s->call);
     arena_fini(&s->arena);
     mem_free(&s->queries.bytes);
+    mem_free(&s->kept);
     mem_free(&s->hits);
     mem_free(&s->hit_counts);
     mem_free(searcher);
@@ -89,11 +97,20 @@ static wg_err check(const wg_searcher *s, const wg_search_params *p)
         }                                       \
     } while (0)
 
+/* As they are scored. One alone is kept, for its next hits. */
 static wg_err ready_queries(wg_searcher *s, const wg_search_params *p, const void **out)
 {
+    wg_err err = WG_OK;
+    const struct space_record *space = &s->entered->space;
     struct given given = { p->data, p->type, p->query_count, p->dim, "query" };
-    return queries_to_score(&s->collection->store->context->kernels, &s->entered->space, &given,
-                            &s->queries, out);
+    TRY(queries_to_score(&s->collection->store->context->kernels, space, &given, &s->queries, out));
+    if (p->query_count != 1 || *out != p->data) return WG_OK;
+    size_t size = space->type == WG_BITS ? space_row_size(space) : p->dim * sizeof(float);
+    FIT(s->kept, s->kept_size, size);
+    memcpy(s->kept, p->data, size);
+    *out = s->kept;
+out:
+    return err;
 }
 
 static wg_err make_hit(const wg_searcher *s, const struct search_answer *answer, size_t at,
@@ -198,6 +215,10 @@ static wg_err run(wg_searcher *s, const wg_search_params *p)
     make_report(s, &answer, begun_ns);
     s->query_count = answer.query_count;
     s->k = answer.k;
+    s->answer = answer;
+    s->has_next = answer.query_count == 1;
+    s->given = s->has_next ? s->hit_counts[0] : 0;
+    s->with = p->with;
 out:
     return err;
 }
@@ -207,11 +228,92 @@ wg_err wg_searcher_run(wg_searcher *s, const wg_search_params *params)
     wg_err err = WG_OK;
     wg_search_params p;
     s->query_count = 0;
+    s->has_next = false;
     wg_search_params_init(&p);
     TRY(PARAMS_READ(params, &p));
     TRY(member_enter(s->collection->member, &s->entered));
     struct fp_env env = fp_env_enter();
     err = run(s, &p);
+    fp_env_leave(env);
+    member_leave(s->collection->member);
+out:
+    return err;
+}
+
+void wg_next_params_init_sized(wg_next_params *params, size_t size)
+{
+    static const wg_next_params defaults = { .count = 10 };
+    params_fill(params, size, &defaults, sizeof defaults);
+}
+
+/* Whether there are no hits but those of the answer. */
+static bool is_whole(const wg_searcher *s)
+{
+    const struct search_answer *a = &s->answer;
+    return a->k >= s->view->source.row_count || (a->k > 0 && a->rows[a->k - 1] == WG_NO_ROW);
+}
+
+/* Makes the answer one of as many hits as are wanted, of the view that was searched, and so with
+ * the same bits at its beginning. Each is twice as long as the one before: to go through n hits
+ * takes log2(n) scans. */
+static wg_err look_farther(wg_searcher *s, size_t wanted, const wg_next_params *p)
+{
+    enum { MORE_MIN = 128 };
+    uint64_t begun_ns = clock_ns();
+    if (wanted <= s->answer.k || is_whole(s)) return WG_OK;
+    struct search_request request = s->call.request;
+    request.source = &s->view->source;
+    request.residency = s->entered->residency;
+    request.stop = stop_of(p->timeout_ms, p->cancel);
+    request.k = s->answer.k * 2 > MORE_MIN ? s->answer.k * 2 : MORE_MIN;
+    if (request.k < wanted) request.k = wanted;
+    s->answer.k = 0; /* until there is another */
+    wg_err err = search_run(s->search, &request, &s->answer);
+    if (err == WG_OK) make_report(s, &s->answer, begun_ns);
+    return err;
+}
+
+/* Of the answer, from the first that was not returned yet. */
+static wg_err make_next(wg_searcher *s, size_t count)
+{
+    wg_err err = WG_OK;
+    size_t first = s->given, left = s->answer.k > first ? s->answer.k - first : 0, n = 0;
+    if (count > left) count = left;
+    FIT(s->hits, s->hits_room, count);
+    for (; n < count && s->answer.rows[first + n] != WG_NO_ROW; n++)
+        TRY(make_hit(s, &s->answer, first + n, s->with, &s->hits[n]));
+    s->hit_counts[0] = n;
+    if (s->with & WG_WITH_PAYLOAD) TRY(add_payloads(s, 1, n));
+    s->given += n;
+    s->query_count = 1;
+out:
+    return err;
+}
+
+static wg_err next(wg_searcher *s, const wg_next_params *p)
+{
+    wg_err err = WG_OK;
+    size_t most = (size_t)s->view->source.row_count, left = most - s->given;
+    TRY(look_farther(s, p->count < left ? s->given + p->count : most, p));
+    TRY(make_next(s, p->count));
+out:
+    return err;
+}
+
+wg_err wg_searcher_next(wg_searcher *s, const wg_next_params *params)
+{
+    wg_err err = WG_OK;
+    wg_next_params p;
+    s->query_count = 0;
+    wg_next_params_init(&p);
+    TRY(PARAMS_READ(params, &p));
+    if (p.count == 0) return wg_fail(WG_EINVAL, "count is 0; expected at least 1");
+    if (!s->has_next)
+        return wg_fail(WG_EINVAL, "there are no next hits: the latest run failed, was none, or "
+                                  "had not one query");
+    TRY(member_enter(s->collection->member, &s->entered));
+    struct fp_env env = fp_env_enter();
+    err = next(s, &p);
     fp_env_leave(env);
     member_leave(s->collection->member);
 out:
