@@ -62,6 +62,28 @@ static void it_keeps_the_best_of_any_stream(void **state)
                 push_and_compare(&prng, count, k, values);
 }
 
+/* So many that a part of them is cut badly, and sorted as a heap. */
+static void it_sorts_many(void **state)
+{
+    (void)state;
+    enum { MANY = 30000 };
+    struct prng prng = { test_seed() };
+    struct scored *items = allocate(MANY, sizeof *items), *all = allocate(MANY, sizeof *all);
+    for (size_t values = 1; values < 100000; values = values * 20 + 1) {
+        struct topk top = { .items = items, .k = MANY };
+        for (size_t i = 0; i < MANY; i++) {
+            all[i] = (struct scored){ (float)test_below(&prng, values), i };
+            topk_push(&top, all[i]);
+        }
+        qsort(all, MANY, sizeof *all, by_value_and_row);
+        topk_sort(&top);
+        for (size_t i = 0; i < MANY; i++)
+            assert_true(items[i].value == all[i].value && items[i].row == all[i].row);
+    }
+    free(items);
+    free(all);
+}
+
 static void it_can_be_used_again(void **state)
 {
     (void)state;
@@ -83,6 +105,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_order_is_value_then_row),
         cmocka_unit_test(it_keeps_the_best_of_any_stream),
+        cmocka_unit_test(it_sorts_many),
         cmocka_unit_test(it_can_be_used_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
