@@ -302,10 +302,12 @@ static void check_scale(struct trial *t, size_t codec)
         float scale = t->model->scale;
         assert_true(scale >= 0x1p-60f && isfinite(scale));
         if (t->params.codec == &codec_f16) assert_true(frexpf(scale, &exponent) == 0.5f);
+        for (int code = 1; code <= t->params.codec->code_max; code++)
+            assert_true((double)(scale * (float)code) == (double)scale * code);
     }
 }
 
-static void scales_are_not_too_small_and_those_of_f16_powers_of_two(void **state)
+static void scales_are_not_too_small_and_their_products_exact(void **state)
 {
     each_codec_and_metric(*state, check_scale);
 }
@@ -347,21 +349,33 @@ static void codes_saturate_and_denormals_are_flushed(void **state)
     assert_true(decoded(t, 1e15f) == 2 && decoded(t, -1e-40f) == -2);
 }
 
-/* Rows that are picked, in any order and again, have the score that they have among all. */
+/* Rows that are picked, in any order and again, have the score that they have among all; so do as
+ * many where they stand. */
 static void check_picked(struct trial *t, size_t codec)
 {
+    static float scores[3 * ROWS], in_place[3 * ROWS];
+    static struct codec_row certificates[3 * ROWS];
     uint32_t at[3 * ROWS];
-    float scores[3 * ROWS];
     (void)codec;
     make_trial(t, 0, 1 + test_below(&prng, 1000));
     for (size_t i = 0; i < 3 * ROWS; i++) at[i] = (uint32_t)test_below(&prng, ROWS);
-    struct code_rows rows = { t->codes, t->model->code_size, at, 3 * ROWS };
+    size_t size = t->model->code_size;
+    uint8_t *codes = allocate(3 * ROWS, size);
+    for (size_t i = 0; i < 3 * ROWS; i++) {
+        memcpy(codes + i * size, t->codes + at[i] * size, size);
+        certificates[i] = t->certificates[at[i]];
+    }
+    struct code_rows rows = { t->codes, size, at, 3 * ROWS };
+    struct code_rows copied = { codes, size, NULL, 3 * ROWS };
     for (size_t q = 0; q < QUERIES; q++) {
         struct codec_queries one = { t->query_codes + q * t->model->query_size, &t->norms[q], 1 };
         codec_score(t->model, &one, &rows, t->certificates, scores);
         for (size_t i = 0; i < 3 * ROWS; i++)
             assert_memory_equal(&scores[i], &t->scores[q * ROWS + at[i]], sizeof *scores);
+        codec_score(t->model, &one, &copied, certificates, in_place);
+        assert_memory_equal(in_place, scores, sizeof scores);
     }
+    free(codes);
 }
 
 static void picked_rows_have_the_same_scores(void **state)
@@ -465,7 +479,7 @@ int main(void)
         cmocka_unit_test(certificates_say_what_was_lost),
         cmocka_unit_test(bounds_are_as_small_as_codes_are_fine),
         cmocka_unit_test(codes_are_whole_units_and_have_their_size),
-        cmocka_unit_test(scales_are_not_too_small_and_those_of_f16_powers_of_two),
+        cmocka_unit_test(scales_are_not_too_small_and_their_products_exact),
         cmocka_unit_test(codes_saturate_and_denormals_are_flushed),
         cmocka_unit_test(picked_rows_have_the_same_scores),
         cmocka_unit_test(every_tier_gives_the_same_bits),
