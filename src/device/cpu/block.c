@@ -69,18 +69,47 @@ static void propose_panel(const struct run *run, const struct block *b, size_t r
     for (size_t i = 0; i < PANEL_ROWS; i++) b->bench->offsets[r + i] = offset_of(run, norms[i]);
 }
 
+static float score_row(const struct run *run, const struct block *b, size_t q, size_t r)
+{
+    size_t dim = run->spans->dim;
+    float score = run->pair(query_at(run, b, q), b->rows + r * dim, dim);
+    weigh(run, b, r, 1, &score);
+    return score;
+}
+
+/* What is above it is not among the k best, for k rows of this block are not: those that are
+ * proposed first, scored. Until a query has k rows this spares it the canonical scores of a whole
+ * block, which is most of the work where there are few rows. */
+static float limit_by_proposals(const struct run *run, const struct block *b, size_t q, float scale)
+{
+    enum { HITS_MAX = 16 };
+    struct scored items[HITS_MAX];
+    struct topk best = { .items = items, .k = run->scan->k };
+    const float *scores = b->bench->scores + q * run->block_rows;
+    float limit = -INFINITY;
+    if (best.k > HITS_MAX) return INFINITY;
+    for (size_t r = 0; r < b->row_count; r++) {
+        float value = scale * scores[r] + b->bench->offsets[r];
+        if (value < topk_limit(&best) && is_live(run, b, r))
+            topk_push(&best, (struct scored){ value, r });
+    }
+    if (best.count < best.k) return INFINITY;
+    for (size_t i = 0; i < best.k; i++)
+        limit = fmaxf(limit, run->scale * score_row(run, b, q, (size_t)items[i].row));
+    return limit;
+}
+
 /* The rows that the bound cannot exclude, into kept. */
 static size_t sift_proposed(const struct run *run, const struct block *b, size_t q)
 {
     double norm = run->query_norms[b->query_first + q];
-    float kth = limit_of(run, b, q), scale, limit;
-    if (run->scan->metric == METRIC_L2) {
-        scale = -2;
+    float kth = limit_of(run, b, q), limit;
+    float scale = run->scan->metric == METRIC_L2 ? -2 : dot_bound_scale(norm);
+    if (isinf(kth)) kth = limit_by_proposals(run, b, q, scale);
+    if (run->scan->metric == METRIC_L2)
         limit = l2_bound_limit(&run->l2_bound, kth, norm);
-    } else {
-        scale = dot_bound_scale(norm);
+    else
         limit = dot_bound_limit(&run->dot_bound, kth, norm);
-    }
     return run->host->kernels->sift(b->bench->scores + q * run->block_rows, b->bench->offsets,
                                     b->row_count, scale, limit, b->bench->kept);
 }
@@ -97,10 +126,7 @@ static void rescore(const struct run *run, const struct block *b, size_t q, size
     }
     for (size_t i = 0; i < kept_count; i++) {
         uint32_t r = b->bench->kept[i];
-        if (!as_tile) {
-            scores[r] = run->pair(query, b->rows + r * dim, dim);
-            weigh(run, b, r, 1, &scores[r]);
-        }
+        if (!as_tile) scores[r] = score_row(run, b, q, r);
         keep(run, b, q, r, scores[r]);
     }
 }
