@@ -50,21 +50,22 @@ static struct json_object *hash_json(uint64_t hash)
 }
 
 /* The points as scroll shows them, each with what the change gives it. */
-static struct json_object *points_json(const wg_change *change, size_t dim)
+static struct json_object *points_json(const wg_change *change, const wg_collection_info *info)
 {
+    size_t size = wg_type_vector_size(info->type, info->dim);
     struct json_object *array = json_array_make();
     bool has_payloads = change->kind == WG_CHANGE_UPSERT || change->kind == WG_CHANGE_PAYLOAD;
     for (size_t i = 0; i < change->count; i++) {
         const char *payload = change->payloads ? change->payloads[i] : NULL;
         wg_point point = { .id = change->ids[i] };
-        if (flags.with_vector && change->vectors) point.vector = change->vectors + i * dim;
+        if (flags.with_vector && change->data) point.data = (const char *)change->data + i * size;
         if (has_payloads) point.payload = payload ? payload : "{}";
-        json_push(array, show_point_json(&point, dim));
+        json_push(array, show_point_json(&point, info));
     }
     return array;
 }
 
-static void print_json(const wg_change *change, size_t dim)
+static void print_json(const wg_change *change, const wg_collection_info *info)
 {
     struct json_object *document = json_object_make();
     json_put(document, "sequence", json_count(change->sequence));
@@ -72,7 +73,7 @@ static void print_json(const wg_change *change, size_t dim)
     json_put(document, "count", json_count(change->count));
     json_put(document, "epoch", json_count(change->epoch));
     json_put(document, "chain_hash", hash_json(change->chain_hash));
-    json_put(document, "points", points_json(change, dim));
+    json_put(document, "points", points_json(change, info));
     output_json(document);
 }
 
@@ -90,17 +91,17 @@ static void print(const wg_change *change)
                  kind_name(change->kind), text_count(change->count, count), change->chain_hash);
 }
 
-static void print_changes(const wg_changes *changes, size_t dim)
+static void print_changes(const wg_changes *changes, const wg_collection_info *info)
 {
     for (size_t i = 0; i < wg_changes_count(changes) && !output_failed(); i++)
         if (common.json)
-            print_json(wg_changes_at(changes, i), dim);
+            print_json(wg_changes_at(changes, i), info);
         else
             print(wg_changes_at(changes, i));
 }
 
 /* From behind *since on, which moves on, until there are no more or flags.limit is reached. */
-static wg_err list_behind(struct session *session, uint64_t *since, size_t dim)
+static wg_err list_behind(struct session *session, uint64_t *since, const wg_collection_info *info)
 {
     wg_err err = WG_OK;
     wg_changes *changes = NULL;
@@ -112,7 +113,7 @@ static wg_err list_behind(struct session *session, uint64_t *since, size_t dim)
         size_t count = wg_changes_count(changes);
         if (count == 0) break;
         if (left == flags.limit && !common.json) print_titles();
-        print_changes(changes, dim);
+        print_changes(changes, info);
         *since = wg_changes_at(changes, count - 1)->sequence;
         left -= count;
         wg_changes_destroy(&changes);
@@ -131,7 +132,7 @@ static wg_err list(struct session *session, const char *name)
     wg_err err = session_info(session, &info);
     if (err != WG_OK) return err;
     uint64_t since = flags.since == NOT_GIVEN ? info.horizon : flags.since;
-    err = list_behind(session, &since, info.dim);
+    err = list_behind(session, &since, &info);
     if (err == WG_EGONE)
         fail_hint(err,
                   "the list of \"%s\" begins behind sequence %s; who stands before that begins "

@@ -17,24 +17,24 @@ static const struct option_spec options[] = {
     { 0 },
 };
 
-static void print_json(const wg_point *point, size_t dim)
+static void print_json(const wg_point *point, const wg_collection_info *info)
 {
-    struct json_object *document = show_point_json(point, dim);
+    struct json_object *document = show_point_json(point, info);
     json_put(document, "found", json_flag(point->found));
     if (point->found) json_put(document, "version", json_count(point->version));
     output_json(document);
 }
 
-static size_t print(const wg_points *points, size_t dim, unsigned with)
+static size_t print(const wg_points *points, const wg_collection_info *info, unsigned with)
 {
     struct show show;
     size_t absent = 0;
-    show_begin_points(&show, dim, with);
+    show_begin_points(&show, info, with);
     for (size_t i = 0; i < wg_points_count(points) && !output_failed(); i++) {
         const wg_point *point = wg_points_at(points, i);
         absent += !point->found;
         if (common.json)
-            print_json(point, dim);
+            print_json(point, info);
         else
             show_add_point(&show, point);
     }
@@ -56,7 +56,7 @@ static wg_err run(int argument_count, char **arguments)
     TRY(session_open(&session, SESSION_READ, arguments[0]));
     TRY(session_info(&session, &info));
     TRY_WG(wg_collection_get(session.collection, ids, count, with, &points));
-    size_t absent = print(points, info.dim, with);
+    size_t absent = print(points, &info, with);
     if (absent > 0)
         err = fail(WG_ENOTFOUND, "%zu of %zu id%s not in \"%s\"", absent, count,
                    count == 1    ? " is"

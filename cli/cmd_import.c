@@ -5,6 +5,7 @@
 #include "cli/output.h"
 #include "cli/session.h"
 #include "cli/text.h"
+#include "cli/type_option.h"
 
 #include <string.h>
 
@@ -13,8 +14,9 @@ static struct {
     uint64_t first_id, batch, limit;
     bool create;
     int metric; /* a wg_metric */
+    int type; /* a wg_type */
     uint32_t interval_ms; /* 0: each batch is on disk before the next */
-} flags = { .limit = UINT64_MAX, .metric = METRIC_NOT_GIVEN };
+} flags = { .limit = UINT64_MAX, .metric = METRIC_NOT_GIVEN, .type = TYPE_NOT_GIVEN };
 
 static wg_err parse_durability(const char *text, void *target)
 {
@@ -44,7 +46,13 @@ static const struct option_spec options[] = {
     { "create", 0, .type = OPTION_FLAG, .target = &flags.create,
       .help = "make the collection where there is none" },
     { "metric", 'm', .type = OPTION_PARSED, .value = "METRIC", .target = &flags.metric,
-      .parse = metric_option_parse, .help = "with --create: " METRIC_NAMES "\n(default: cosine)" },
+      .parse = metric_option_parse,
+      .help = "with --create: " METRIC_NAMES "\n(default: cosine, for bits hamming)" },
+    { "type", 0, .type = OPTION_PARSED, .value = "TYPE", .target = &flags.type,
+      .parse = type_option_parse,
+      .help =
+          "with --create: how vectors are stored, " TYPE_NAMES "\n(default: f32); and with bits, "
+          "that the bytes of an npy file hold\neight components each, the lowest bit first" },
     { "durability", 0, .type = OPTION_PARSED, .value = "WHEN", .target = &flags.interval_ms,
       .parse = parse_durability,
       .help = "always: each batch is on disk before the next is read; or\n"
@@ -59,7 +67,8 @@ static wg_err create_collection(struct session *session, const char *name, size_
     wg_collection_params params;
     wg_collection_params_init(&params);
     params.dim = (uint32_t)dim;
-    if (flags.metric != METRIC_NOT_GIVEN) params.metric = (wg_metric)flags.metric;
+    if (flags.type != TYPE_NOT_GIVEN) params.type = (wg_type)flags.type;
+    params.metric = metric_or_default(flags.metric, params.type);
     TRY_WG(wg_collection_create(session->store, name, &params));
     TRY(session_open_collection(session, name));
 out:
@@ -78,26 +87,26 @@ static wg_err open_collection(struct session *session, const char *name, size_t 
     return fail_hint(err, "%s; --create makes it", fail_hint_text());
 }
 
-static wg_err check_collection(struct session *session, const char *file, const char *name,
+static wg_err check_collection(const wg_collection_info *info, const char *file, const char *name,
                                size_t dim)
 {
-    wg_collection_info info;
-    wg_err err = session_info(session, &info);
-    if (err != WG_OK) return err;
-    if (info.dim != dim)
+    if (info->dim != dim)
         return fail(WG_EDIM, "%s: its vectors have %zu dimensions, collection \"%s\" has %u", file,
-                    dim, name, (unsigned)info.dim);
-    if (flags.metric != METRIC_NOT_GIVEN && info.metric != (wg_metric)flags.metric)
+                    dim, name, (unsigned)info->dim);
+    if (flags.metric != METRIC_NOT_GIVEN && info->metric != (wg_metric)flags.metric)
         return fail(WG_EINVAL, "--metric is %s, but collection \"%s\" exists and has %s",
-                    wg_metric_name((wg_metric)flags.metric), name, wg_metric_name(info.metric));
+                    wg_metric_name((wg_metric)flags.metric), name, wg_metric_name(info->metric));
+    if (flags.type != TYPE_NOT_GIVEN && info->type != (wg_type)flags.type)
+        return fail(WG_EINVAL, "--type is %s, but collection \"%s\" exists and has %s",
+                    wg_type_name((wg_type)flags.type), name, wg_type_name(info->type));
     return WG_OK;
 }
 
-static void print(const struct import *import, double seconds)
+static void print(const struct import *import, const wg_collection_info *info, double seconds)
 {
     char points[TEXT_SIZE], time[TEXT_SIZE], rate[TEXT_SIZE];
     double done = (double)import->done;
-    double bytes = done * (double)reader_dim(import->reader) * sizeof(float);
+    double bytes = done * (double)wg_type_vector_size(info->type, info->dim);
     if (!common.json) {
         output_print("imported %s point%s into \"%s\" in %s (%s points/s, %.0f MB/s)\n",
                      text_count(import->done, points), text_plural(import->done), import->name,
@@ -121,7 +130,8 @@ static wg_err run(int argument_count, char **arguments)
     struct session session = { 0 };
     struct reader *reader = NULL;
     const char *name = arguments[0], *file = arguments[1];
-    struct reader_params params = { file, flags.format, flags.first_id };
+    wg_collection_info info;
+    struct reader_params params = { file, flags.format, flags.first_id, flags.type == WG_BITS };
     if (flags.metric != METRIC_NOT_GIVEN && !flags.create)
         return fail(WG_EINVAL, "--metric is for --create: the collection has one already");
     double start = clock_seconds();
@@ -129,13 +139,14 @@ static wg_err run(int argument_count, char **arguments)
     size_t dim = reader_dim(reader);
     session.commit_interval_ms = flags.interval_ms;
     TRY(open_collection(&session, name, dim));
-    TRY(check_collection(&session, file, name, dim));
+    TRY(session_info(&session, &info));
+    TRY(check_collection(&info, file, name, dim));
     struct import import = { .collection = session.collection, .name = name, .reader = reader };
     import.batch_room = flags.batch ? (size_t)flags.batch : import_batch_room(dim);
     import.limit = flags.limit;
     import.queued = flags.interval_ms > 0;
     TRY(import_run(&import));
-    print(&import, clock_seconds() - start);
+    print(&import, &info, clock_seconds() - start);
 out:
     reader_close(&reader);
     session_close(&session);

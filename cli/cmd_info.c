@@ -20,6 +20,7 @@ static void print_json(const char *name, const wg_collection_info *info)
     json_put(document, "name", json_text(name));
     json_put(document, "dim", json_count(info->dim));
     json_put(document, "metric", json_text(wg_metric_name(info->metric)));
+    json_put(document, "type", json_text(wg_type_name(info->type)));
     json_put(document, "count", json_count(info->count));
     json_put(document, "row_count", json_count(info->row_count));
     json_put(document, "dead_row_count", json_count(dead_rows(info)));
@@ -45,6 +46,8 @@ static void print(const char *name, const wg_collection_info *info)
     table_add(&table, "%s", name);
     table_add(&table, "metric");
     table_add(&table, "%s", wg_metric_name(info->metric));
+    table_add(&table, "stored as");
+    table_add(&table, "%s", wg_type_name(info->type));
     table_add(&table, "dimensions");
     table_add(&table, "%s", text_count(info->dim, count));
     table_add(&table, "points");

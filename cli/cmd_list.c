@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COLUMNS = 6 }; /* the last, aliases, only where there are any */
+enum { COLUMNS = 7 }; /* the last, aliases, only where there are any */
 
 struct listing {
     struct session_names names;
@@ -36,6 +36,7 @@ static void add_row(struct listing *listing, const char *name, const wg_collecti
     table_add(table, "%s", info ? text_count(info->count, text) : "damaged");
     table_add(table, "%s", info ? text_count(info->dim, text) : "");
     table_add(table, "%s", info ? wg_metric_name(info->metric) : "");
+    table_add(table, "%s", info ? wg_type_name(info->type) : "");
     table_add(table, "%s", info ? text_bytes(info->disk_bytes, text) : "");
     if (table->column_count == COLUMNS) add_aliases(listing, name);
 }
@@ -51,6 +52,7 @@ static void add_json(struct listing *listing, const char *name, const wg_collect
         json_put(collection, "count", json_count(info->count));
         json_put(collection, "dim", json_count(info->dim));
         json_put(collection, "metric", json_text(wg_metric_name(info->metric)));
+        json_put(collection, "type", json_text(wg_type_name(info->type)));
         json_put(collection, "disk_bytes", json_count(info->disk_bytes));
     } else {
         json_put(collection, "damaged", json_flag(true));
@@ -97,12 +99,12 @@ static void print(struct listing *listing)
 static wg_err run(int argument_count, char **arguments)
 {
     (void)argument_count, (void)arguments;
-    static const char *const titles[COLUMNS] = { "collection", "points",  "dim",
-                                                 "metric",     "on disk", "aliases" };
+    static const char *const titles[COLUMNS] = { "collection", "points",  "dim",    "metric",
+                                                 "type",       "on disk", "aliases" };
     wg_err err = WG_OK;
     struct session session = { 0 };
     struct listing listing = {
-        .table = { .column_count = COLUMNS, .titles = titles, .alignment = "lrrlrl" },
+        .table = { .column_count = COLUMNS, .titles = titles, .alignment = "lrrllrl" },
         .array = json_array_make(),
     };
     TRY(session_open_context(&session));

@@ -26,13 +26,13 @@ static const struct option_spec options[] = {
     { 0 },
 };
 
-static void print(const wg_points *points, size_t dim, unsigned with)
+static void print(const wg_points *points, const wg_collection_info *info, unsigned with)
 {
     struct show show;
-    show_begin_points(&show, dim, with);
+    show_begin_points(&show, info, with);
     for (size_t i = 0; i < wg_points_count(points) && !output_failed(); i++)
         if (common.json)
-            output_json(show_point_json(wg_points_at(points, i), dim));
+            output_json(show_point_json(wg_points_at(points, i), info));
         else
             show_add_point(&show, wg_points_at(points, i));
     if (!common.json && wg_points_count(points) > 0) show_end(&show);
@@ -52,10 +52,11 @@ static void mark(struct bookmark *bookmark, const wg_points *points)
     bookmark->id.as.string = bookmark->string;
 }
 
-static wg_err scroll(wg_collection *collection, const wg_id *after, size_t dim, unsigned with)
+static wg_err scroll(wg_collection *collection, const wg_id *after, const wg_collection_info *info,
+                     unsigned with)
 {
     struct bookmark bookmark;
-    size_t page = PAGE_FLOATS / dim < PAGE_POINTS ? PAGE_FLOATS / dim : PAGE_POINTS;
+    size_t page = PAGE_FLOATS / info->dim < PAGE_POINTS ? PAGE_FLOATS / info->dim : PAGE_POINTS;
     uint64_t left = flags.limit;
     while (left > 0 && !output_failed()) {
         wg_points *points = NULL;
@@ -65,7 +66,7 @@ static wg_err scroll(wg_collection *collection, const wg_id *after, size_t dim, 
         err = wg_collection_scroll(collection, after, want, with, &points);
         if (err != WG_OK) return fail_library(err);
         size_t got = wg_points_count(points);
-        print(points, dim, with);
+        print(points, info, with);
         if (got > 0) mark(&bookmark, points);
         wg_points_destroy(&points);
         if (got < want) break;
@@ -87,7 +88,7 @@ static wg_err run(int argument_count, char **arguments)
     if (flags.after) TRY(id_parse(flags.after, &after));
     TRY(session_open(&session, SESSION_READ, arguments[0]));
     TRY(session_info(&session, &info));
-    TRY(scroll(session.collection, flags.after ? &after : NULL, info.dim, with));
+    TRY(scroll(session.collection, flags.after ? &after : NULL, &info, with));
 out:
     session_close(&session);
     return err;

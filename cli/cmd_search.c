@@ -52,7 +52,7 @@ struct search {
     struct session session;
     wg_searcher *searcher;
     wg_search_params params;
-    size_t dim;     /* of the collection */
+    wg_collection_info info;
     uint64_t query; /* number of the next one */
     bool many;
 };
@@ -62,7 +62,7 @@ static void print_query_json(const struct search *search, const wg_hit *hits, si
 {
     struct json_object *document = json_object_make(), *how;
     json_put(document, "query", json_count(search->query));
-    json_put(document, "hits", show_hits_json(hits, count, search->dim));
+    json_put(document, "hits", show_hits_json(hits, count, &search->info));
     if (flags.explain) {
         how = json_object_make();
         json_put(how, "device", json_text(report->device));
@@ -84,7 +84,7 @@ static void print_query(const struct search *search, const wg_hit *hits, size_t 
         output_print("%s%squery %llu%s\n", search->query > 0 ? "\n" : "", output_style(STYLE_BOLD),
                      (unsigned long long)search->query, output_style(STYLE_PLAIN));
     if (count > 0)
-        show_hits(hits, count, search->dim, search->params.with);
+        show_hits(hits, count, &search->info, search->params.with);
     else
         output_print(flags.threshold ? "no hits within the threshold\n"
                                      : "no hits: the collection is empty\n");
@@ -103,12 +103,12 @@ static void print_report(const struct search *search, const wg_search_report *re
                  (unsigned long long)report->sequence);
 }
 
-static wg_err answer(struct search *search, const float *queries, size_t count)
+static wg_err answer(struct search *search, const void *queries, size_t count)
 {
     wg_err err = WG_OK;
     wg_search_report report;
     wg_search_report_init(&report);
-    search->params.queries = queries;
+    search->params.data = queries;
     search->params.query_count = count;
     TRY_WG(wg_searcher_run(search->searcher, &search->params));
     TRY_WG(wg_searcher_report(search->searcher, &report));
@@ -162,8 +162,9 @@ static wg_err search_id(struct search *search, const char *collection)
     TRY(id_parse(flags.id, &id));
     TRY_WG(wg_collection_get(search->session.collection, &id, 1, WG_WITH_VECTOR, &points));
     const wg_point *point = wg_points_at(points, 0);
+    search->params.type = search->info.type;
     if (point->found)
-        err = answer(search, point->vector, 1);
+        err = answer(search, point->data, 1);
     else
         err = fail(WG_ENOTFOUND, "collection \"%s\" has no point %s", collection, flags.id);
 out:
@@ -176,15 +177,16 @@ static wg_err search_file(struct search *search, const char *collection)
     wg_err err = WG_OK;
     struct reader *reader = NULL;
     struct point_batch batch = { 0 };
-    struct reader_params params = { flags.file, flags.format, 0 };
+    bool bits = search->info.type == WG_BITS;
+    struct reader_params params = { flags.file, flags.format, 0, bits };
     TRY(reader_open(&params, &reader));
     search->many = true;
-    if (reader_dim(reader) != search->dim) {
-        err = fail(WG_EDIM, "%s: its vectors have %zu dimensions, collection \"%s\" has %zu",
-                   flags.file, reader_dim(reader), collection, search->dim);
+    if (reader_dim(reader) != search->info.dim) {
+        err = fail(WG_EDIM, "%s: its vectors have %zu dimensions, collection \"%s\" has %u",
+                   flags.file, reader_dim(reader), collection, (unsigned)search->info.dim);
         goto out;
     }
-    point_batch_init(&batch, QUERIES_AT_ONCE, search->dim);
+    point_batch_init(&batch, QUERIES_AT_ONCE, search->info.dim);
     while (search->query < flags.limit && !output_failed()) {
         TRY(interrupt_check());
         TRY(reader_next(reader, flags.limit - search->query, &batch));
@@ -218,13 +220,11 @@ static wg_err parse_threshold(float *out)
 static wg_err begin(struct search *search, const char *collection)
 {
     wg_err err = WG_OK;
-    wg_collection_info info;
     TRY(session_open(&search->session, SESSION_READ, collection));
-    TRY(session_info(&search->session, &info));
+    TRY(session_info(&search->session, &search->info));
     TRY_WG(wg_searcher_create(search->session.collection, &search->searcher));
-    search->dim = info.dim;
     wg_search_params_init(&search->params);
-    search->params.dim = info.dim;
+    search->params.dim = search->info.dim;
     search->params.k = (size_t)flags.k;
     if (flags.threshold) TRY(parse_threshold(&search->params.threshold));
     search->params.with =

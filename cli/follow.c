@@ -45,10 +45,14 @@ static wg_err check_history(const struct follow *follow, const wg_collection_inf
 static wg_err check_space(const struct follow *follow, const wg_collection_info *original,
                           const wg_collection_info *copy)
 {
-    if (original->dim == copy->dim && original->metric == copy->metric) return WG_OK;
-    return fail(WG_EDIM, "\"%s\" in %s has %u dimensions and %s, the original in %s has %u and %s",
+    if (original->dim == copy->dim && original->metric == copy->metric &&
+        original->type == copy->type)
+        return WG_OK;
+    return fail(WG_EDIM,
+                "\"%s\" in %s has %u dimensions, %s and %s, the original in %s has %u, %s and %s",
                 follow->name, follow->store, (unsigned)copy->dim, wg_metric_name(copy->metric),
-                common.store, (unsigned)original->dim, wg_metric_name(original->metric));
+                wg_type_name(copy->type), common.store, (unsigned)original->dim,
+                wg_metric_name(original->metric), wg_type_name(original->type));
 }
 
 static wg_err open_copy(const struct follow *follow, struct session *copy)

@@ -1,5 +1,6 @@
 #include "cli/json.h"
 
+#include "cli/element.h"
 #include "cli/heap.h"
 
 #include <stdio.h>
@@ -66,10 +67,10 @@ struct json_object *json_id(const wg_id *id)
     return json_text(text);
 }
 
-struct json_object *json_vector(const float *vector, size_t dim)
+struct json_object *json_vector(wg_type type, const void *data, size_t dim)
 {
     struct json_object *array = made(json_object_new_array_ext((int)dim));
-    for (size_t i = 0; i < dim; i++) json_push(array, json_float(vector[i]));
+    for (size_t i = 0; i < dim; i++) json_push(array, json_float(element_of(type, data, i)));
     return array;
 }
 

@@ -14,7 +14,8 @@ struct json_object *json_float(float value);
 /* For measurements: so many digits behind the point. */
 struct json_object *json_decimal(double value, int digits);
 struct json_object *json_id(const wg_id *id);
-struct json_object *json_vector(const float *vector, size_t dim);
+/* A vector as the library gave it. */
+struct json_object *json_vector(wg_type type, const void *data, size_t dim);
 /* text, a JSON document that the library gave, as it stands but on one line. */
 struct json_object *json_raw(const char *text);
 

@@ -3,7 +3,9 @@
 #include "cli/error.h"
 #include "waggle/knn.h"
 
-#define METRIC_NAMES "cosine, dot, euclidean, manhattan or chebyshev"
+#define METRIC_NAMES "cosine, dot, euclidean, manhattan, chebyshev or,\nfor bits, hamming"
 enum { METRIC_NOT_GIVEN = -1 };
 
 wg_err metric_option_parse(const char *text, void *target);
+/* What was given, or what goes with vectors of that type. */
+wg_metric metric_or_default(int given, wg_type type);

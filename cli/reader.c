@@ -60,9 +60,10 @@ wg_err reader_read_header(struct reader *reader, void *bytes, size_t size)
 
 wg_err reader_check_dim(const struct reader *reader, uint64_t dim)
 {
-    if (dim >= 1 && dim <= WG_DIM_MAX) return WG_OK;
+    unsigned most = reader->bits ? WG_BITS_DIM_MAX : WG_DIM_MAX;
+    if (dim >= 1 && dim <= most) return WG_OK;
     return reader_fail(reader, "vectors have %llu dimensions, expected 1 to %u",
-                       (unsigned long long)dim, WG_DIM_MAX);
+                       (unsigned long long)dim, most);
 }
 
 static const struct reader_format *by_name(const char *name)
@@ -126,7 +127,8 @@ wg_err reader_open(const struct reader_params *params, struct reader **out)
     wg_err err = WG_OK;
     struct reader *reader = NULL;
     heap_resize(&reader, 1);
-    *reader = (struct reader){ .total = UINT64_MAX, .first_id = params->first_id };
+    *reader =
+        (struct reader){ .total = UINT64_MAX, .first_id = params->first_id, .bits = params->bits };
     TRY(source_open(params->path, &reader->source));
     TRY(find_format(reader, params));
     TRY(reader->format->begin(reader));

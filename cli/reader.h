@@ -25,6 +25,7 @@ struct reader_params {
     const char *path; /* "-" is standard input; borrowed while the reader lives */
     const char *format; /* NULL: to be found out */
     uint64_t first_id; /* of the first point; points without an id are numbered from here */
+    bool bits; /* the bytes of an npy file are eight components each, the lowest bit first */
 };
 
 /* Reads as far as is needed to know the dimension. WG_EINVAL says what is wrong with the file, also

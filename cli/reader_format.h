@@ -24,6 +24,7 @@ struct reader {
     uint64_t total; /* UINT64_MAX: not known */
     uint64_t row; /* points read so far */
     uint64_t first_id;
+    bool bits;
     const struct element *element; /* of the formats that are matrices */
     unsigned char *scratch; /* SCRATCH_SIZE or one row, whichever is more */
     struct jsonl *jsonl;

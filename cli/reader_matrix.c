@@ -3,6 +3,12 @@
 
 #include <inttypes.h>
 
+static size_t row_size_of(const struct reader *reader)
+{
+    size_t packed = reader->element->packed ? reader->element->packed : 1;
+    return reader->dim / packed * reader->element->size;
+}
+
 static wg_err check_length(struct reader *reader, uint64_t row_size)
 {
     uint64_t length, want, header = reader->source.position;
@@ -22,18 +28,18 @@ static wg_err check_length(struct reader *reader, uint64_t row_size)
 
 wg_err matrix_begin(struct reader *reader)
 {
-    size_t row_size = reader->dim * reader->element->size;
+    size_t row_size = row_size_of(reader);
     heap_resize(&reader->scratch, row_size > SCRATCH_SIZE ? row_size : SCRATCH_SIZE);
     return check_length(reader, row_size);
 }
 
 /* A file whose length was not known at the start, packed or a pipe, may end too early. */
-static wg_err read_elements(struct reader *reader, uint64_t row, void *bytes, size_t count)
+static wg_err read_rows(struct reader *reader, uint64_t row, void *bytes, size_t count)
 {
-    size_t size = count * reader->element->size, got;
+    size_t size = count * row_size_of(reader), got;
     wg_err err = source_read(&reader->source, bytes, size, &got);
     if (err != WG_OK || got == size) return err;
-    row += got / (reader->dim * reader->element->size);
+    row += got / row_size_of(reader);
     return reader_fail(reader,
                        "is truncated: ends at byte %" PRIu64 ", within row %" PRIu64 " of %" PRIu64,
                        reader->source.position, row, reader->total);
@@ -58,13 +64,13 @@ wg_err matrix_read(struct reader *reader, size_t want, struct point_batch *batch
     size_t rows = want < left ? want : (size_t)left;
     *got = 0;
     if (want > 0 && rows == 0) return check_end(reader);
-    size_t rows_at_once = element->convert ? SCRATCH_SIZE / (reader->dim * element->size) : rows;
+    size_t rows_at_once = element->convert ? SCRATCH_SIZE / row_size_of(reader) : rows;
     if (rows_at_once == 0) rows_at_once = 1;
     for (size_t row = 0; row < rows;) {
         size_t part = rows - row < rows_at_once ? rows - row : rows_at_once;
         float *to = batch->vectors + row * reader->dim;
         void *bytes = element->convert ? (void *)reader->scratch : (void *)to;
-        wg_err err = read_elements(reader, reader->row + row, bytes, part * reader->dim);
+        wg_err err = read_rows(reader, reader->row + row, bytes, part);
         if (err != WG_OK) return err;
         if (element->convert) element->convert(reader->scratch, to, part * reader->dim);
         row += part;

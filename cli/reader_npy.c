@@ -18,6 +18,7 @@ static const struct npy_type {
     { "<f4", &element_f32 }, { "<f8", &element_f64 }, { "<f2", &element_f16 },
     { "|u1", &element_u8 },  { "|i1", &element_i8 },  { "<u1", &element_u8 },
     { "<i1", &element_i8 },  { "=f4", &element_f32 }, { "=f8", &element_f64 },
+    { "|b1", &element_u8 },
 };
 
 static bool matches(const unsigned char *head, size_t size)
@@ -42,14 +43,17 @@ static const char *value_of(const char *header, const char *key)
 static wg_err parse_descr(struct reader *reader, const char *value)
 {
     if (*value != '\'' && *value != '"')
-        return reader_fail(reader, "holds records, expected one number type: <f4, <f8, <f2, |u1 "
-                                   "or |i1");
+        return reader_fail(reader, "holds records, expected one number type: <f4, <f8, <f2, |u1, "
+                                   "|i1 or |b1");
     size_t size = strcspn(value + 1, "'\"");
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (size == strlen(types[i].descr) && memcmp(value + 1, types[i].descr, size) == 0)
             reader->element = types[i].element;
+    bool packed = reader->bits && size == 3 && memcmp(value + 2, "u1", 2) == 0;
+    if (packed) reader->element = &element_bits;
     if (reader->element) return WG_OK;
-    return reader_fail(reader, "holds numbers of type %.*s%s, expected <f4, <f8, <f2, |u1 or |i1",
+    return reader_fail(reader,
+                       "holds numbers of type %.*s%s, expected <f4, <f8, <f2, |u1, |i1 or |b1",
                        (int)(size < 64 ? size : 64), value + 1,
                        value[1] == '>' ? " (big-endian)" : "");
 }
@@ -93,6 +97,7 @@ static wg_err parse_shape(struct reader *reader, const char *value)
                            "(dimension,) for one vector",
                            count);
     uint64_t dim = sizes[count - 1];
+    if (reader->element->packed && dim <= WG_BITS_DIM_MAX) dim *= reader->element->packed;
     wg_err err = reader_check_dim(reader, dim);
     reader->dim = (size_t)dim;
     reader->total = count == 2 ? sizes[0] : 1;

@@ -97,6 +97,39 @@ class Collections(CommandLine):
         self.fails(NOT_FOUND, 'plain', 'info', 'plain')
         self.assert_clean()
 
+    def test_types(self):
+        rows = [[i % 2, i // 2 % 2, 1, 0, 1, 0, 0, i // 4 % 2] for i in range(8)]
+        lines = jsonl({'id': i, 'vector': row} for i, row in enumerate(rows))
+        for type_ in ('f32', 'f16', 'u8', 'bits'):
+            self.ok('import', type_, '-', '--format', 'jsonl', '--create', '--type', type_,
+                    data=lines)
+            info = self.json('info', type_)
+            self.assertEqual(info['type'], type_)
+            self.assertEqual(info['metric'], 'hamming' if type_ == 'bits' else 'cosine')
+            self.assertIn(type_, self.ok('list'))
+        packed = npy([[sum(bit << i for i, bit in enumerate(row))] for row in rows],
+                     'B', '|u1')
+        path = self.file('packed.npy', packed)
+        self.ok('import', 'more', path, '--create', '--type', 'bits')
+        self.assertEqual(self.lines('scroll', 'bits', '--with-vector'),
+                         self.lines('scroll', 'more', '--with-vector'))
+        for query in (['--id', 5], ['--vector', ','.join(map(str, rows[5]))]):
+            hit = self.json('search', 'more', '-k', 1, '--with-vector', *query)['hits'][0]
+            self.assertEqual((hit['id'], hit['score'], hit['vector']), (5, 0, rows[5]))
+        told = self.lines('search', 'more', '-F', path)
+        self.assertEqual([query['hits'][0]['id'] for query in told], list(range(8)))
+        self.ok('create', 'halves', '--dim', 2, '--type', 'f16', '--metric', 'dot')
+        self.ok('import', 'halves', '-', '--format', 'jsonl',
+                data=jsonl([{'id': 1, 'vector': [0.1, 2049]}]))
+        point, = self.lines('get', 'halves', 1, '--with-vector')
+        self.assertEqual(point['vector'], [0.0999755859, 2048])
+        self.fails(USAGE, '65504', 'import', 'halves', '-', '--format', 'jsonl',
+                   data=jsonl([{'id': 2, 'vector': [1, 70000]}]))
+        self.fails(USAGE, 'hamming', 'create', 'wrong', '--dim', 3, '--type', 'bits',
+                   '--metric', 'dot')
+        self.fails(USAGE, 'f16', 'create', 'wrong', '--dim', 3, '--type', 'f64')
+        self.fails(USAGE, '--create', 'import', 'halves', path, '--metric', 'dot')
+
     def test_wrong_create(self):
         for dim in ('0', '65537', '-1', 'x', '3x', '', '99999999999999999999', '1.5'):
             self.fails(USAGE, 'dim', 'create', 'docs', f'--dim={dim}')

@@ -4,11 +4,13 @@
  * counted, so that nothing passes here because no code was read, or because every row was. */
 #include "base/mem.h"
 #include "base/topk.h"
+#include "device/row.h"
 #include "device/set.h"
 #include "os/thread.h"
 #include "quant/encode.h"
 #include "support/check.h"
 #include "support/data.h"
+#include "support/types.h"
 #include "waggle/knn.h"
 
 #include <inttypes.h>
@@ -112,12 +114,21 @@ struct problem {
     enum metric metric;
     size_t dim, row_count, query_count;
     float *rows, *queries;
+    enum row_type type;
+    float *inverses; /* of ROW_UNIT_U8, those of the rows' norms */
+    char *packed; /* the rows, where they are not f32, and rows are what they are worth */
     struct scored *ranked; /* query_count x row_count, best first */
     size_t span_count, ends[SPANS_MAX];
     enum plan plans[SPANS_MAX];
     struct code_cell cells[SPANS_MAX];
     struct rows *resident[ENGINES_MAX];
 };
+
+/* Rows from r on, as they are stored. */
+static const void *stored_at(const struct problem *p, size_t r)
+{
+    return row_at(p->packed ? (void *)p->packed : p->rows, row_size(p->type, p->dim), r);
+}
 
 static size_t span_first(const struct problem *p, size_t span)
 {
@@ -140,6 +151,7 @@ static void rank_all(struct problem *p)
         struct scored *ranked = p->ranked + q * p->row_count;
         for (size_t r = 0; r < p->row_count; r++) {
             float score = pairs[p->metric](p->queries + q * p->dim, p->rows + r * p->dim, p->dim);
+            if (p->type == ROW_UNIT_U8) score = score * p->inverses[r] + 0.0f;
             ranked[r] = (struct scored){ scale * score, r };
         }
         qsort(ranked, p->row_count, sizeof *ranked, compare_scored);
@@ -173,10 +185,11 @@ static void code_rows(struct problem *p, size_t span, size_t row_count)
         .kernels = &c,
         .metric = (p->metric == METRIC_L2) != other ? METRIC_L2 : METRIC_DOT,
         .dim = p->dim,
-        .rows = p->rows + first * p->dim,
+        .rows = stored_at(p, first),
         .row_count =
             PANEL_ROWS + test_below(&prng, count < PANEL_ROWS ? 1 : count - PANEL_ROWS + 1),
         .capacity = count + test_below(&prng, 100),
+        .type = p->type,
     };
     if (count < PANEL_ROWS) return;
     if (!codes) assert_ok(codes_create(&params, &codes));
@@ -200,10 +213,10 @@ static struct rows *rows_at(struct problem *p, size_t engine)
     struct slot *cpu = device_set_cpu(engines[engine].set);
     struct rows **rows = &p->resident[engine];
     if (*rows) return *rows;
-    assert_ok(slot_rows_create(cpu, ROW_F32, p->dim, rows));
+    assert_ok(slot_rows_create(cpu, p->type, p->dim, rows));
     for (size_t s = 0; s < p->span_count; s++) {
         struct row_batch batch = {
-            .values = p->rows + span_first(p, s) * p->dim,
+            .values = stored_at(p, span_first(p, s)),
             .count = p->ends[s] - span_first(p, s),
             .codes = p->plans[s] == PLAN_NOWHERE ? NULL : &p->cells[s],
         };
@@ -221,6 +234,8 @@ static void problem_free(struct problem *p)
         codes_destroy(&codes);
     }
     free(p->rows);
+    free(p->packed);
+    free(p->inverses);
     free(p->queries);
     free(p->ranked);
 }
@@ -394,11 +409,30 @@ static void choose_queries(struct problem *p, size_t kind)
     }
 }
 
+/* Rows become what is left of them in their type. */
+static void pack_rows(struct problem *p)
+{
+    wg_type type = p->type == ROW_F16 ? WG_F16 : WG_U8;
+    size_t size = row_size(p->type, p->dim);
+    p->packed = allocate(p->row_count, size);
+    p->inverses = allocate(p->row_count, sizeof *p->inverses);
+    test_type_fit(type, p->row_count * p->dim, p->rows);
+    for (size_t r = 0; r < p->row_count; r++) {
+        float *row = p->rows + r * p->dim;
+        double norm2 = 0;
+        test_type_pack(type, row, p->dim, p->packed + r * size);
+        test_type_widen(type, p->packed + r * size, p->dim, row);
+        for (size_t i = 0; i < p->dim; i++) norm2 += (double)row[i] * (double)row[i];
+        p->inverses[r] = norm2 > 0 ? (float)(1 / sqrt(norm2)) : 0;
+    }
+}
+
 static void problem_make(struct problem *p, size_t kind, size_t span_count, enum plan plan)
 {
     p->rows = allocate(p->row_count * p->dim, sizeof *p->rows);
     p->queries = allocate(p->query_count * p->dim, sizeof *p->queries);
     fill(kind, p->rows, p->row_count, p->dim);
+    if (p->type != ROW_F32) pack_rows(p);
     choose_queries(p, kind);
     cut_spans(p, span_count, plan);
     code_spans(p);
@@ -442,7 +476,7 @@ static void crowd(struct problem *p)
     p->query_count = 1 + test_below(&prng, 6);
 }
 
-static void check_random(size_t i)
+static void check_random(size_t i, enum row_type type)
 {
     size_t queries = query_count_of(i);
     size_t kind = test_below(&prng, 3) == 0 ? FRIENDLY : test_below(&prng, KIND_COUNT);
@@ -453,7 +487,9 @@ static void check_random(size_t i)
         .dim = i % 10 == 9 ? 100 + test_below(&prng, 60) : 1 + test_below(&prng, 40),
         .row_count = 33 + test_below(&prng, queries > 40 ? 1000 : 3000),
         .query_count = queries,
+        .type = type,
     };
+    if (type == ROW_UNIT_U8) p.metric = METRIC_DOT;
     if (i / 45 % 2 && i % 3 == 0) crowd(&p);
     problem_make(&p, kind, 1 + test_below(&prng, SPANS_MAX), PLAN_COUNT);
     bool *room = allocate(p.row_count, sizeof *room);
@@ -488,12 +524,26 @@ static void random_scans_equal_the_full_scan(void **state)
 {
     (void)state;
     forget_counts();
-    for (size_t i = 0; i < 180; i++) check_random(i);
+    for (size_t i = 0; i < 180; i++) check_random(i, ROW_F32);
     printf("%zu places; %zu pairs by codes, %zu of them kept, %zu without codes\n", compared,
            sifted, kept_by_codes, scored_plainly);
     assert_true(compared > 300000);
     assert_true(sifted > 500000 && kept_by_codes > sifted / 50 && kept_by_codes < sifted);
     assert_true(scored_plainly > 500000);
+}
+
+static void scans_of_other_types_equal_the_full_scan(void **state)
+{
+    (void)state;
+    static const enum row_type types[] = { ROW_F16, ROW_U8, ROW_UNIT_U8 };
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        size_t before = compared;
+        forget_counts();
+        for (size_t i = t; i < 90; i += 2) check_random(i, types[t]);
+        assert_true(compared - before > 50000);
+        assert_true(sifted > 50000 && kept_by_codes > sifted / 100 && kept_by_codes < sifted);
+        assert_true(scored_plainly > 50000);
+    }
 }
 
 static void every_k_up_to_all_rows(void **state)
@@ -526,6 +576,23 @@ static size_t check_engines(struct problem *p, size_t k)
     for (size_t e = 0; e < engine_count; e++)
         check(p, &(struct search){ e, k, 0, p->row_count, NULL, false, 0 });
     return engine_count * p->query_count * p->row_count;
+}
+
+/* Codes of unit vectors exclude as much as codes of any. */
+static void codes_of_other_types_exclude(void **state)
+{
+    (void)state;
+    static const enum row_type types[] = { ROW_F16, ROW_U8, ROW_UNIT_U8 };
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        struct problem p = {
+            .metric = METRIC_DOT, .dim = 32, .row_count = 6000, .query_count = 7, .type = types[t]
+        };
+        problem_make(&p, FRIENDLY, 1, PLAN_ALL);
+        aim_at_rows(&p);
+        size_t pairs = check_engines(&p, 3);
+        assert_true(sifted > pairs / 2 && kept_by_codes < sifted / 8);
+        problem_free(&p);
+    }
 }
 
 /* Nearly no row is read where codes tell rows apart; where they do not, nearly all rows are, and
@@ -649,7 +716,8 @@ static void codes_are_made_beside_scans(void **state)
                              .query_count = 4 };
         problem_make(&p, FRIENDLY, 1, PLAN_NONE);
         struct coder_thread t = { .problem = &p };
-        struct encode_params params = { &c, p.metric, p.dim, p.rows, p.row_count, p.row_count };
+        struct encode_params params = { &c,          p.metric,    p.dim,  p.rows,
+                                        p.row_count, p.row_count, ROW_F32 };
         pthread_t thread;
         assert_ok(codes_create(&params, &t.codes));
         for (size_t e = 0; e < engine_count; e++) (void)rows_at(&p, e);
@@ -740,6 +808,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_scans_equal_the_full_scan),
+        cmocka_unit_test(scans_of_other_types_equal_the_full_scan),
+        cmocka_unit_test(codes_of_other_types_exclude),
         cmocka_unit_test(every_k_up_to_all_rows),
         cmocka_unit_test(both_ways_are_gone),
         cmocka_unit_test(codes_are_tried_again),

@@ -7,6 +7,7 @@
 #include "support/check.h"
 #include "support/data.h"
 #include "support/scratch.h"
+#include "support/types.h"
 #include "waggle/maintain.h"
 #include "waggle/search.h"
 
@@ -69,18 +70,23 @@ static void close_collection(void)
     wg_context_destroy(&context);
 }
 
+/* The type of collections that are made from here on. */
+static wg_type type;
+
 static void create_as(wg_metric metric, bool codes)
 {
     struct prng prng = { test_seed() };
     wg_collection_params params;
     snprintf(path, sizeof path, "%s/s", scratch_create());
     data_fill(&prng, DATA_UNIT, ROWS, DIM, vectors);
+    test_type_fit(type, ROWS * DIM, vectors);
     context = make_context();
     must_ok(wg_store_open(context, path, NULL, &store));
     wg_collection_params_init(&params);
     params.codes = codes;
     params.dim = DIM;
     params.metric = metric;
+    params.type = type;
     params.history = 0;
     must_ok(wg_collection_create(store, "c", &params));
     must_ok(wg_collection_open(store, "c", &collection));
@@ -473,6 +479,32 @@ static void packed_rows_are_coded_anew(void **state)
     close_collection();
 }
 
+/* What was found before the rows were coded, by scores and ties, is found by codes. */
+static void other_types_are_coded(void **state)
+{
+    (void)state;
+    static const struct test_space spaces[] = {
+        { WG_F16, WG_COSINE }, { WG_F16, WG_EUCLIDEAN }, { WG_U8, WG_COSINE }, { WG_U8, WG_DOT }
+    };
+    uint64_t before[100], after[100];
+    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
+        type = spaces[i].type;
+        create(spaces[i].metric);
+        upsert(0, ROWS);
+        search(before);
+        await_codes();
+        search(after);
+        assert_memory_equal(after, before, sizeof after);
+        close_collection();
+        open_collection(); /* now those that were kept beside the segments are read */
+        search(after);
+        assert_memory_equal(after, before, sizeof after);
+        assert_true(info().coded_row_count > 0);
+        close_collection();
+    }
+    type = WG_F32;
+}
+
 static void other_metrics_have_none(void **state)
 {
     (void)state;
@@ -501,6 +533,7 @@ int main(void)
         cmocka_unit_test(they_are_switched_off_and_on),
         cmocka_unit_test(they_are_switched_off_meanwhile),
         cmocka_unit_test(packed_rows_are_coded_anew),
+        cmocka_unit_test(other_types_are_coded),
         cmocka_unit_test(other_metrics_have_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

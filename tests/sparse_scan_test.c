@@ -87,7 +87,7 @@ static void assert_is_truth(const struct problem *p, const struct search_request
 static void encode(struct problem *p, size_t part, const float *values, size_t count)
 {
     struct codes *codes = NULL;
-    struct encode_params params = { &c_tier, p->metric, DIM, values, count, count };
+    struct encode_params params = { &c_tier, p->metric, DIM, values, count, count, ROW_F32 };
     assert_ok(codes_create(&params, &codes));
     codes_cover(codes, &c_tier, values, count);
     atomic_store(&p->cells[part].codes, codes);

@@ -11,6 +11,7 @@
 
 struct codes {
     enum metric metric; /* METRIC_DOT or METRIC_L2: what the offsets are for */
+    enum row_type type; /* of the rows */
     size_t dim;
     float *centre; /* dim */
     double centre_norm;
@@ -18,7 +19,8 @@ struct codes {
     uint8_t *panels; /* code_panel_size(dim) bytes for each PANEL_ROWS rows */
     float *offsets;  /* one for each row */
     float *errors, *norms; /* one for each panel */
-    uint64_t capacity;     /* rows */
+    float *wide; /* PANEL_ROWS x dim, for the one who codes rows that are not f32; else NULL */
+    uint64_t capacity; /* rows */
     atomic_uint_least64_t row_count; /* a multiple of PANEL_ROWS: those before it are coded */
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "device/code_bound.h"
+#include "device/row.h"
 #include "kernel/fpenv.h"
 #include "os/machine.h"
 #include "quant/sample.h"
@@ -10,22 +11,43 @@
 #include <math.h>
 #include <string.h>
 
-enum { PANELS_PER_TASK = 64 };
+enum { PANELS_PER_TASK = 64, WIDE_SAMPLE_BYTES = 16 << 20 };
 
 static struct sample sample_of(const struct encode_params *p)
 {
     return (struct sample){ p->kernels, p->rows, p->row_count, p->dim };
 }
 
+/* Rows that are not f32: those that would be looked at, widened; all are the sample then. */
+static wg_err widen_sample(const struct encode_params *p, float **room, struct sample *sample)
+{
+    size_t count = sample_size(sample), size = row_size(p->type, p->dim);
+    size_t most = WIDE_SAMPLE_BYTES / row_size(ROW_F32, p->dim);
+    if (count > most) count = most < PANEL_ROWS ? PANEL_ROWS : most;
+    wg_err err = mem_resize(room, count * p->dim);
+    if (err != WG_OK) return err;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t row = (uint64_t)i * p->row_count / count;
+        struct row_list one = { p->type, row_at(p->rows, size, row), 1, p->dim };
+        rows_approximate(p->kernels, &one, *room + i * p->dim);
+    }
+    sample->rows = *room;
+    sample->row_count = count;
+    return WG_OK;
+}
+
 static wg_err choose(const struct encode_params *p, struct codes *codes)
 {
     wg_err err = WG_OK;
     struct sample sample = sample_of(p);
+    float *wide = NULL;
     double reach;
+    if (p->type != ROW_F32) TRY(widen_sample(p, &wide, &sample));
     TRY(sample_centre(&sample, codes->centre, &codes->centre_norm));
     TRY(sample_reach(&sample, codes->centre, &reach));
     codes->scale = (float)fmax(reach / (double)CODE_MAX, CODE_SCALE_MIN);
 out:
+    mem_free(&wide);
     return err;
 }
 
@@ -39,21 +61,23 @@ static wg_err make_room(struct codes *codes)
     TRY(mem_resize(&codes->offsets, codes->capacity));
     TRY(mem_resize(&codes->errors, panel_count));
     TRY(mem_resize(&codes->norms, panel_count));
+    if (codes->type != ROW_F32) TRY(mem_resize(&codes->wide, PANEL_ROWS * codes->dim));
     prefer_large_pages(codes->panels, panel_count * panel_size);
 out:
     return err;
 }
 
 /* With room, and without a centre. */
-static wg_err create(enum metric metric, size_t dim, uint64_t capacity, struct codes **out)
+static wg_err create(const struct codes_shape *shape, struct codes **out)
 {
     wg_err err = WG_OK;
     struct codes *codes = NULL;
     TRY(mem_resize(&codes, 1));
     *codes = (struct codes){
-        .metric = metric,
-        .dim = dim,
-        .capacity = capacity / PANEL_ROWS * PANEL_ROWS,
+        .metric = shape->metric,
+        .type = shape->type,
+        .dim = shape->dim,
+        .capacity = shape->capacity / PANEL_ROWS * PANEL_ROWS,
     };
     TRY(make_room(codes));
     *out = codes;
@@ -68,7 +92,10 @@ wg_err codes_create(const struct encode_params *p, struct codes **out)
     wg_err err = WG_OK;
     struct codes *codes = NULL;
     struct fp_env env = fp_env_enter();
-    TRY(create(p->metric, p->dim, p->capacity, &codes));
+    struct codes_shape shape = {
+        .metric = p->metric, .dim = p->dim, .capacity = p->capacity, .type = p->type
+    };
+    TRY(create(&shape, &codes));
     TRY(choose(p, codes));
     *out = codes;
     codes = NULL; /* moved */
@@ -94,7 +121,7 @@ wg_err codes_create_as(const struct codes_shape *shape, struct codes **out)
     struct codes *codes = NULL;
     if (!is_allowed(shape))
         return wg_fail(WG_EINVAL, "a centre or a scale that no rows are coded by");
-    TRY(create(shape->metric, shape->dim, shape->capacity, &codes));
+    TRY(create(shape, &codes));
     memcpy(codes->centre, shape->centre, shape->dim * sizeof *shape->centre);
     codes->centre_norm = shape->centre_norm;
     codes->scale = shape->scale;
@@ -114,6 +141,7 @@ void codes_destroy(struct codes **codes)
     mem_free(&c->offsets);
     mem_free(&c->errors);
     mem_free(&c->norms);
+    mem_free(&c->wide);
     mem_free(codes);
 }
 
@@ -144,18 +172,21 @@ static void note_bounds(struct codes *codes, const struct code_bound *bound, uin
     codes->norms[panel] = norm;
 }
 
-static void encode_panel(struct codes *codes, const struct kernels *kernels, const float *rows,
+static void encode_panel(struct codes *codes, const struct kernels *kernels, const void *rows,
                          uint64_t panel)
 {
-    struct code_bound bound = code_bound_of_dim(codes->dim);
+    struct code_bound bound = code_bound_of_dim(row_bound_dim(codes->type, codes->dim));
     struct coder coder = { codes->centre, codes->scale, 1 / codes->scale, codes->dim };
     struct code_sums sums;
-    kernels->encode(&coder, rows + panel * PANEL_ROWS * codes->dim,
+    const void *first = row_at(rows, row_size(codes->type, codes->dim), panel * PANEL_ROWS);
+    struct row_list list = { codes->type, first, PANEL_ROWS, codes->dim };
+    if (codes->type != ROW_F32) rows_approximate(kernels, &list, codes->wide);
+    kernels->encode(&coder, codes->type == ROW_F32 ? first : codes->wide,
                     codes->panels + panel * code_panel_size(codes->dim), &sums);
     note_bounds(codes, &bound, panel, &sums);
 }
 
-void codes_cover(struct codes *codes, const struct kernels *kernels, const float *rows,
+void codes_cover(struct codes *codes, const struct kernels *kernels, const void *rows,
                  uint64_t row_end)
 {
     struct fp_env env = fp_env_enter();
@@ -186,7 +217,7 @@ static bool sample_is_allowed(const struct encode_params *p)
 static wg_err check_panel(const struct whole *w, uint64_t panel)
 {
     size_t count = PANEL_ROWS * w->params->dim;
-    const float *rows = w->params->rows + panel * count;
+    const float *rows = (const float *)w->params->rows + panel * count;
     bool refused = w->all->check && w->params->kernels->find_refused(rows, count) < count;
     return refused ? WG_EINVAL : WG_OK;
 }

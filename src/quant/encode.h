@@ -9,9 +9,10 @@ struct encode_params {
     const struct kernels *kernels;
     enum metric metric; /* METRIC_DOT or METRIC_L2 */
     size_t dim;
-    const float *rows; /* row_count x dim, at least PANEL_ROWS of them */
+    const void *rows; /* row_count, at least PANEL_ROWS of them */
     uint64_t row_count;
     uint64_t capacity; /* at least row_count */
+    enum row_type type; /* not ROW_BITS; of ROW_UNIT_U8 what the rows stand for is coded */
 };
 
 /* Memory that codes of so many rows take. */
@@ -28,6 +29,7 @@ struct codes_shape {
     const float *centre; /* dim */
     double centre_norm;
     float scale;
+    enum row_type type;
 };
 WG_CHECKED wg_err codes_create_as(const struct codes_shape *shape, struct codes **out);
 void codes_destroy(struct codes **codes);
@@ -46,5 +48,5 @@ WG_CHECKED wg_err codes_create_whole(const struct encode_params *params,
 
 /* Codes rows that are not coded yet, whole panels of them, up to row_end. rows: from row 0 on. One
  * thread; readers beside it. */
-void codes_cover(struct codes *codes, const struct kernels *kernels, const float *rows,
+void codes_cover(struct codes *codes, const struct kernels *kernels, const void *rows,
                  uint64_t row_end);

@@ -331,6 +331,7 @@ static wg_err read_all(const struct file *file, const struct codes_wanted *wante
         .centre = centre_of(&contents),
         .centre_norm = header.centre_norm,
         .scale = header.scale,
+        .type = wanted->type,
     };
     err = codes_create_as(&shape, &codes);
     if (err == WG_EINVAL) err = wg_fail(WG_ECORRUPT, "%s: %s", file->path, wg_message());

@@ -42,6 +42,7 @@ struct codes_wanted {
     const struct segment *segment;
     uint64_t row_count;
     enum metric metric;
+    enum row_type type;
     const struct stop *stop; /* may be NULL */
 };
 WG_CHECKED wg_err codes_file_read(const struct codes_wanted *wanted, struct codes **out);

@@ -327,7 +327,7 @@ static void headers_that_say_more_are_refused(void **state)
     for (int what = 0; what < 9; what++) {
         memcpy(&header, bytes, sizeof header);
         if (what == 0) header.version = 2;
-        if (what == 1) header.features.refuse = 1;
+        if (what == 1) header.features.refuse = 2;
         if (what == 2) header.features.read_only = header.features.ignorable = 1;
         if (what == 3) header.row_count = 0;
         if (what == 4) header.row_count = FEW + 1;
@@ -353,7 +353,7 @@ static void stopped_reading_leaves_nothing(void **state)
     segment = make(7, 65536, FEW);
     write_codes(segment, METRIC_L2);
     size_t before = mem_in_use();
-    struct codes_wanted wanted = { segment, FEW, METRIC_L2, &stop };
+    struct codes_wanted wanted = { segment, FEW, METRIC_L2, ROW_F32, &stop };
     assert_err(WG_ECANCELLED, "", codes_file_read(&wanted, &read));
     assert_null(read);
     assert_int_equal(mem_in_use(), before);

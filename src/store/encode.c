@@ -22,7 +22,7 @@ enum { MEMORY_SHARE = 2 };
 static bool is_coded(const struct collection *c)
 {
     wg_metric metric = (wg_metric)c->space.metric;
-    return c->coded && !c->closing && c->space.type == WG_F32 &&
+    return c->coded && !c->closing &&
            (metric == WG_COSINE || metric == WG_DOT || metric == WG_EUCLIDEAN);
 }
 
@@ -118,7 +118,8 @@ static void load(struct collection *c, const struct placed *placed, const struct
 {
     struct codes *codes;
     struct segment *segment = placed->segment;
-    struct codes_wanted wanted = { segment, placed->row_count, coded_metric(c), stop };
+    struct codes_wanted wanted = { segment, placed->row_count, coded_metric(c),
+                                   space_row_type(&c->space), stop };
     if (segment->sought) return;
     wg_err err = codes_file_bytes(segment) > 0 ? check_memory(c, segment) : WG_ENOTFOUND;
     if (err == WG_OK) err = codes_file_read(&wanted, &codes);
@@ -143,6 +144,7 @@ static wg_err create(const struct collection *c, const struct placed *placed)
         .metric = coded_metric(c),
         .dim = c->space.dim,
         .rows = segment_vectors(segment),
+        .type = space_row_type(&c->space),
         .row_count = placed->row_count,
         .capacity = segment->header.capacity,
     };

@@ -532,7 +532,7 @@ static void a_newer_format(void **state)
 {
     (void)state;
     struct damaged_result result;
-    SET_FIELD(TABLE_META, db_text("format"), format_record, features.refuse, 1);
+    SET_FIELD(TABLE_META, db_text("format"), format_record, features.refuse, 2);
     assert_err(WG_EVERSION, "does not know", damaged_repair(NULL, &result));
     assert_err(WG_EVERSION, "does not know", damaged_repair(damaged_saved(), &result));
     assert_false(folder_exists(damaged_saved()));
