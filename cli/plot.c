@@ -8,7 +8,9 @@
 
 /* Of one plot, in pixels. */
 enum { WIDTH = 900, HEIGHT = 400, LEFT = 84, RIGHT = 280, TOP = 44, BOTTOM = 60 };
-enum { TICKS_MAX = 64, TICKS_FEW = 10, STEPS = 5, COLOURS = 6, NUMBER_SIZE = 32 };
+enum { TICKS_MAX = 64, TICKS_FEW = 10, COLOURS = 6, NUMBER_SIZE = 32 };
+
+static const double STEPS = 5; /* ticks of a linear axis, about */
 
 static const char style[] =
     "<style>\n"
@@ -159,9 +161,9 @@ static void write_axes(FILE *file, const struct plot *plot, const struct axis *x
                        const struct axis *y)
 {
     char text[NUMBER_SIZE];
-    double right = LEFT + x->length, bottom = TOP + y->length;
+    double right = (double)LEFT + x->length, bottom = (double)TOP + y->length;
     for (size_t i = 0; i < x->tick_count; i++) {
-        double at = LEFT + place(x, x->ticks[i]);
+        double at = (double)LEFT + place(x, x->ticks[i]);
         write_line(file, "grid", at, TOP, at, bottom);
         write_label(file, at, bottom + 18, "middle", number(x->ticks[i], text));
     }
@@ -172,9 +174,9 @@ static void write_axes(FILE *file, const struct plot *plot, const struct axis *x
     }
     write_line(file, "axis", LEFT, bottom, right, bottom);
     write_line(file, "axis", LEFT, TOP, LEFT, bottom);
-    write_label(file, LEFT + x->length / 2, bottom + 44, "middle", plot->x_title);
+    write_label(file, (double)LEFT + x->length / 2, bottom + 44, "middle", plot->x_title);
     fprintf(file, "<text transform=\"translate(22 %.1f) rotate(-90)\" text-anchor=\"middle\">",
-            TOP + y->length / 2);
+            (double)TOP + y->length / 2);
     write_text(file, plot->y_title);
     fprintf(file, "</text>\n<text class=\"title\" x=\"%d\" y=\"24\">", LEFT);
     write_text(file, plot->title);
@@ -186,17 +188,17 @@ static void write_series(FILE *file, const struct plot_series *series, size_t in
 {
     unsigned colour = (unsigned)(index % COLOURS);
     const char *dashes = index / COLOURS % 2 ? " second" : "";
-    double legend = TOP + 10 + 20 * (double)index, bottom = TOP + y->length;
+    double legend = TOP + 10 + 20 * (double)index, bottom = (double)TOP + y->length;
     fprintf(file, "<polyline class=\"line%s c%u\" points=\"", dashes, colour);
     for (size_t i = 0; i < series->count; i++)
         if (is_shown(x, series->x[i]) && is_shown(y, series->y[i]))
-            fprintf(file, "%.1f,%.1f ", LEFT + place(x, series->x[i]),
+            fprintf(file, "%.1f,%.1f ", (double)LEFT + place(x, series->x[i]),
                     bottom - place(y, series->y[i]));
     fputs("\"/>\n", file);
     for (size_t i = 0; i < series->count; i++)
         if (is_shown(x, series->x[i]) && is_shown(y, series->y[i]))
             fprintf(file, "<circle class=\"dot c%u\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>\n", colour,
-                    LEFT + place(x, series->x[i]), bottom - place(y, series->y[i]));
+                    (double)LEFT + place(x, series->x[i]), bottom - place(y, series->y[i]));
     fprintf(file, "<polyline class=\"line%s c%u\" points=\"%d,%.1f %d,%.1f\"/>\n", dashes, colour,
             WIDTH - RIGHT + 14, legend, WIDTH - RIGHT + 42, legend);
     write_label(file, WIDTH - RIGHT + 50, legend + 4, "start", series->name);
@@ -206,8 +208,8 @@ static void write_mark(FILE *file, const struct plot_mark *mark, size_t index, c
                        const struct axis *y)
 {
     if (!(mark->x >= x->low && mark->x <= x->high)) return;
-    double at = LEFT + place(x, mark->x);
-    write_line(file, "mark", at, TOP, at, TOP + y->length);
+    double at = (double)LEFT + place(x, mark->x);
+    write_line(file, "mark", at, TOP, at, (double)TOP + y->length);
     write_label(file, at + 4, TOP + 14 + 16 * (double)index, "start", mark->name);
 }
 
