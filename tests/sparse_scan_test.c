@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIM = 20, FIRST_ROWS = 1816, ROWS = 3000, QUERIES = 70 }; /* FIRST_ROWS: no whole panels */
+/* FIRST_ROWS: no whole panels. ROWS: several blocks to a task. */
+enum { DIM = 20, FIRST_ROWS = 7016, ROWS = 12000, QUERIES = 70 };
 
 enum pattern { SCATTERED, TOGETHER, AT_ENDS, MIXED, PATTERN_COUNT };
 
@@ -152,6 +153,7 @@ static void check_shapes(struct problem *p, wg_context *context, const struct so
     struct fp_env env = fp_env_enter();
     assert_ok(search_create(context->devices, &search));
     for (size_t i = 0; i < 12; i++) {
+        if (ks[i % 3] == ROWS && query_counts[i / 3] > 5) continue; /* slow, and no other */
         struct search_request request = {
             .source = source,
             .metric = p->metric,
