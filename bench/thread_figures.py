@@ -10,6 +10,9 @@ GROUP = 64  # threads, and points in a commit of the bare loop
 SMALL_ROWS = 256
 WRITER_BATCHES = (1, 1000)
 BARE_TABLES = 6  # of bare_commits.c: all that a commit of Waggle's holds
+CALLERS = (1, 2, 8, 32)  # threads
+MASKED_QUERIES = (1, 100)
+LIVE_PER_MILLION = (10, 1000, 10_000, 100_000, 500_000, 1_000_000)
 BESIDE_TITLE = 'p99 of searches beside a writer / alone, two cores'
 
 
@@ -147,4 +150,45 @@ def report_beside(bench, data, alone, beside):
         f'{data.row_count:,} rows became {beside.median("rows"):,.0f}, dead ones included')
 
 
-FIGURES = {'writers': writers_figures, 'hits': hits_figures, 'beside': beside_figures}
+def callers_figures(bench):
+    """Threads that search one collection, one query at a time: gathered, apart, and as many queries
+    in one call. Nothing is required: the ratios say what gathering is worth here."""
+    data = generated(bench, 'callers', bench.shape)
+    program = bench.worker([bench.programs / 'callers', bench.folder / 'callers/store', data.dim,
+                            data.rows, data.queries], bench.all)
+    for threads in CALLERS:
+        runs = {way: [] for way in ('apart', 'gathered', 'batch')}
+        for _ in range(min(5, bench.effort.rounds)):
+            for way, asked in runs.items():
+                asked.append(program.ask(threads, way, bench.beside_milliseconds // 4))
+        rate, p50, p99 = ({way: statistics.median(run[key] for run in asked)
+                           for way, asked in runs.items()} for key in ('rate', 'p50', 'p99'))
+        bench.report.show(
+            f'{threads} callers of single queries, {data.row_count:,} x {data.dim}: gathered / '
+            'apart', f'{rate["gathered"] / rate["apart"]:.2f}',
+            f'{rate["gathered"]:,.0f} and {rate["apart"]:,.0f} queries/s, one call of {threads} '
+            f'{rate["batch"]:,.0f}; gathered p50 {p50["gathered"] * 1e3:.2f} ms, p99 '
+            f'{p99["gathered"] * 1e3:.2f} ms, apart {p50["apart"] * 1e3:.2f} and '
+            f'{p99["apart"] * 1e3:.2f} ms')
+    program.close()
+
+
+def masked_figures(bench):
+    """A scan of which few rows are live, next to one of all rows."""
+    data = generated(bench, 'masked', bench.shape)
+    for kind in ('plain', 'coded'):
+        program = bench.worker([bench.programs / 'masked', kind, data.dim, data.rows],
+                               bench.cores[-1:])
+        for pattern in ('scattered', 'clustered'):
+            for queries in MASKED_QUERIES:
+                runs = [program.ask(pattern, live, queries, bench.effort.rounds)
+                        for live in LIVE_PER_MILLION]
+                bench.report.show(
+                    f'time of a scan with a mask / without, {kind}, {pattern}, {queries} queries',
+                    ', '.join(f'{run["masked"] / run["whole"]:.3f}' for run in runs),
+                    'live: ' + ', '.join(f'{live / 1e4:g} %' for live in LIVE_PER_MILLION))
+        program.close()
+
+
+FIGURES = {'writers': writers_figures, 'hits': hits_figures, 'beside': beside_figures,
+           'callers': callers_figures, 'masked': masked_figures}
