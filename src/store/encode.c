@@ -7,8 +7,10 @@
 
 #include <inttypes.h>
 
-/* Fewer rows are as fast without codes. At once: so that closing does not wait long. */
-enum { ROWS_MIN = 1024, ROWS_AT_ONCE = 16384 };
+atomic_uint encode_rows_min = 1024;
+
+/* So that closing does not wait long. */
+enum { ROWS_AT_ONCE = 16384 };
 
 /* Coding reads all rows, as a search without codes does, and costs two to three of those: so many
  * have shown that there will be more. */
@@ -68,7 +70,7 @@ static bool is_due(const struct collection *c, const struct placed *placed)
     bool searched = c->search_count >= SEARCHES_BEFORE;
     uint64_t done = coded_count(segment);
     if (!searched && done < segment->opened_count) done = segment->opened_count;
-    return !segment->uncoded && placed->row_count >= done + ROWS_MIN;
+    return !segment->uncoded && placed->row_count >= done + encode_rows_min;
 }
 
 static bool keeps_files(const struct collection *c)
@@ -90,7 +92,8 @@ static bool is_unsaved(const struct view *view, const struct placed *placed, boo
     const struct segment *segment = placed->segment;
     uint64_t coded = coded_count(segment), saved = segment->saved_count;
     if (segment->unsaved || segment->doomed || coded <= saved) return false;
-    return !grows(view, placed) || coded >= (closing ? saved + saved / 8 + ROWS_MIN : 2 * saved);
+    return !grows(view, placed) ||
+           coded >= (closing ? saved + saved / 8 + encode_rows_min : 2 * saved);
 }
 
 static void save(struct collection *c, struct segment *segment)
@@ -226,14 +229,14 @@ static void load_task(void *arg, size_t task, size_t worker)
     (void)worker;
     const struct loading *l = arg;
     const struct placed *placed = &l->view->layout.placed[task];
-    if (placed->row_count >= ROWS_MIN) load(l->collection, placed, l->stop);
+    if (placed->row_count >= encode_rows_min) load(l->collection, placed, l->stop);
 }
 
 static bool is_unsought(const struct view *view)
 {
     for (size_t i = 0; i < view->layout.count; i++) {
         const struct placed *placed = &view->layout.placed[i];
-        if (!placed->segment->sought && placed->row_count >= ROWS_MIN) return true;
+        if (!placed->segment->sought && placed->row_count >= encode_rows_min) return true;
     }
     return false;
 }

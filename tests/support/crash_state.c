@@ -1,5 +1,6 @@
 #include "support/crash_state.h"
 
+#include "store/encode.h"
 #include "support/check.h"
 #include "support/content.h"
 #include "support/scratch.h"
@@ -277,6 +278,7 @@ bool crash_state_check(const struct crash_moment *moment, wg_context *context, c
 {
     struct state s = { .moment = moment, .context = context, .finding = finding };
     memset(finding, 0, sizeof *finding);
+    encode_rows_min = 32; /* as those had that were there when the crash came */
     crash_store_path(folder, s.path);
     /* the plan begins with opening it */
     return check_store(&s, moment->done[0]) && check_snapshots(&s, folder);

@@ -1,5 +1,6 @@
 #include "support/crash_workload.h"
 
+#include "store/encode.h"
 #include "support/check.h"
 #include "support/content.h"
 #include "support/scratch.h"
@@ -37,8 +38,10 @@ void crash_snapshot_path(const char *folder, size_t op_index, char *path)
     snprintf(path, SCRATCH_PATH_SIZE + 16, "%s/copy-%zu", folder, op_index);
 }
 
+/* A few rows have codes, so that these are on their way when the crash comes. */
 static void session_begin(struct session *s, const struct crash_plan *plan, const char *folder)
 {
+    encode_rows_min = 32;
     *s = (struct session){ .plan = plan, .folder = folder, .context = test_context(NULL, 1) };
     crash_store_path(folder, s->path);
 }
