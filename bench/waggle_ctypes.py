@@ -198,7 +198,7 @@ class Collection:
         return info
 
     def wait_for_codes(self):
-        """Until the rows are coded; the first search begins that, in the background."""
+        """Until the rows are coded; the third search begins that, in the background."""
         deadline = time.monotonic() + CODES_SECONDS_MAX
         while True:
             info = self.info()

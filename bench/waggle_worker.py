@@ -32,7 +32,8 @@ class Searches:
         it = self.store.open(metric)
         it.setup_search(self.dim, self.k)
         it.prepare(1)
-        it.search(self.addresses(1)[0])
+        for _ in range(3):  # the third one begins to code what has no codes
+            it.search(self.addresses(1)[0])
         it.wait_for_codes()
         return it
 
