@@ -19,7 +19,7 @@ static wg_err parse_codes(const char *text, void *target)
 {
     bool on = strcmp(text, "on") == 0;
     if (!on && strcmp(text, "off") != 0)
-        return fail(WG_EINVAL, "codes are \"on\" or \"off\", got \"%s\"", text);
+        return fail(WG_EINVAL, "expected on or off, got \"%s\"", text);
     *(bool *)target = on;
     return WG_OK;
 }

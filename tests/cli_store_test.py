@@ -398,6 +398,14 @@ class Changes(Store):
         self.assertEqual(len(self.lines('changes', 'docs', '--limit', 40)), 40)
         self.assertEqual(len(self.ok('changes', 'docs').splitlines()), 101)
 
+    def test_codes_are_switched_off(self):
+        self.assertTrue(self.json('create', 'docs', '--dim', 4)['codes'])
+        self.assertTrue(self.json('info', 'docs')['codes'])
+        self.assertFalse(self.json('create', 'bare', '--dim', 4, '--codes', 'off')['codes'])
+        self.assertFalse(self.json('info', 'bare')['codes'])
+        self.assertRegex(self.ok('info', 'bare'), 'codes +off')
+        self.fails(USAGE, 'expected on or off', 'create', 'odd', '--dim', 4, '--codes', 'no')
+
     def test_what_is_no_longer_kept(self):
         self.assertEqual(self.json('create', 'docs', '--dim', 4, '--history', 10)['history'], 10)
         self.ok('import', 'docs', self.file('r.npy', npy(rows_of(100, 4))), '--batch', 2)
