@@ -4,8 +4,8 @@
  * first search. One thread at a time has to do with them: who has claimed `encoding`. */
 #include "store/collection.h"
 
-/* Segments with fewer rows have no codes; they are as fast without. 1,024; tests that cannot write so
- * many have less. */
+/* Segments with fewer rows have no codes; they are as fast without. 1,024; tests that cannot write
+ * so many have less. */
 extern atomic_uint encode_rows_min;
 
 /* Rows were appended: begins to code, in the background, what this process wrote of the view that
