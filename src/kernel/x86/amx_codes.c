@@ -3,8 +3,9 @@
  * stands as its right side wants it, four codes of each of 16 rows side by side.
  *
  * The sums of 32 queries by 32 rows are in tiles 0 to 3, so that each tile of codes that is loaded
- * is used twice; they go through a buffer in the first-level cache, and while the engine works on
- * the next 32 queries, those before become bits. */
+ * is used twice; they become bits through a buffer in the first-level cache. For 100 queries and
+ * 128 components (Emerald Rapids) the products take 2.2 ns of a query and a panel, the buffer 0.6,
+ * the bits 1.3; with a second buffer, to overlap them, it was slower. */
 #include "kernel/unroll.h"
 #include "kernel/x86/amx.h"
 
@@ -52,7 +53,7 @@ struct part {
 /* A panel as tiles: whole ones in place, the rest of the steps in a copy with zeros behind. */
 struct sides {
     const uint8_t *codes;
-    size_t whole, rest; /* tiles in place; steps in the copy */
+    size_t size, whole, rest; /* bytes; tiles in place; steps in the copy */
     uint8_t last[STEPS * STEP_SIZE] __attribute__((aligned(LINE_SIZE)));
 };
 
@@ -92,6 +93,7 @@ static void ready_sides(struct sides *sides, const uint8_t *codes, size_t dim)
 {
     size_t steps = code_step_count(dim);
     sides->codes = codes;
+    sides->size = code_panel_size(dim);
     sides->whole = steps / STEPS;
     sides->rest = steps % STEPS;
     memcpy(sides->last, codes + sides->whole * STEPS * STEP_SIZE, sides->rest * STEP_SIZE);
@@ -156,21 +158,23 @@ static void keep(const struct part *part, size_t first, const float *offsets,
     }
 }
 
-/* The part against a panel. The sums of 32 queries are kept while those of the next are made. */
+/* The part against a panel. The next one is fetched meanwhile, some lines of it for each PAIR. */
 static void sift_part(const struct part *part, const struct sides *sides, const float *offsets,
                       uint32_t *kept)
 {
-    struct sums sums[2];
-    size_t group_size = (sides->whole + (sides->rest > 0)) * TILE_SIZE, at = 0;
-    for (size_t q = 0; q < part->count; q += PAIR, at ^= 1) {
+    struct sums sums;
+    size_t group_size = (sides->whole + (sides->rest > 0)) * TILE_SIZE;
+    size_t pairs = (part->count + PAIR - 1) / PAIR, share = sides->size / pairs + LINE_SIZE;
+    const char *next = (const char *)sides->codes + sides->size;
+    for (size_t q = 0; q < part->count; q += PAIR, next += share) {
         const int8_t *queries = part->queries + q / AMX_LAYOUT_GROUP * group_size;
+        for (size_t i = 0; i < share; i += LINE_SIZE) _mm_prefetch(next + i, _MM_HINT_T0);
         if (part->count - q > AMX_LAYOUT_GROUP)
-            multiply(sides, queries, true, &sums[at]);
+            multiply(sides, queries, true, &sums);
         else
-            multiply(sides, queries, false, &sums[at]);
-        if (q > 0) keep(part, q - PAIR, offsets, &sums[at ^ 1], kept);
+            multiply(sides, queries, false, &sums);
+        keep(part, q, offsets, &sums, kept);
     }
-    keep(part, (part->count - 1) / PAIR * PAIR, offsets, &sums[at ^ 1], kept);
 }
 
 void sift_codes_amx(const struct code_queries *queries, const struct code_panels *panels,
