@@ -57,4 +57,6 @@ class Store:
         return self.collection.result()[0]
 
     def settle(self):
+        for _ in range(3):  # the third one begins to code what has no codes
+            self.search(0)
         self.collection.wait_for_codes()

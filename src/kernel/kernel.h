@@ -148,7 +148,8 @@ struct code_queries {
 
 /* Which rows of each panel p may be near each query q: bit r of kept[p * queries->count + q] is 0
  * when fma(scale, dot, offset) > fma(error_factor, error, fma(norm_factor, norm, limit)), where dot
- * is the sum of products of codes, exact, then rounded to a float. */
+ * is the sum of products of codes, exact, then rounded to a float. What stands behind the codes may
+ * be fetched from memory, and need not be there. */
 typedef void kernel_sift_codes(const struct code_queries *queries, const struct code_panels *panels,
                                uint32_t *kept);
 

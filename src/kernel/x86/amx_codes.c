@@ -115,8 +115,19 @@ INLINE void add_products(const int8_t *queries, size_t apart, const uint8_t *row
     _tile_dpbsud(3, 5, 7);
 }
 
-/* pair is a constant: 32 queries, or the 16 that are left. */
-INLINE void multiply(const struct sides *sides, const int8_t *queries, bool pair, struct sums *sums)
+/* The next panel is fetched from memory a little with each tile: 512 bytes of 2 KiB, which of them
+ * is for round to say. At once for all queries, 768 components took a fifth longer. */
+INLINE void fetch_next(const struct sides *sides, size_t tile, size_t round)
+{
+    enum { SHARE = STEPS * STEP_SIZE / 4 };
+    const char *next = (const char *)sides->codes + sides->size + tile * STEPS * STEP_SIZE;
+    EACH(i, SHARE / LINE_SIZE)
+    _mm_prefetch(next + round % 4 * SHARE + i * LINE_SIZE, _MM_HINT_T0);
+}
+
+/* pair is a constant: 32 queries, or the 16 that are left. round: how many 32 there were. */
+INLINE void multiply(const struct sides *sides, const int8_t *queries, size_t round, bool pair,
+                     struct sums *sums)
 {
     size_t apart = (sides->whole + (sides->rest > 0)) * TILE_SIZE;
     _tile_zero(0);
@@ -125,8 +136,10 @@ INLINE void multiply(const struct sides *sides, const int8_t *queries, bool pair
         _tile_zero(2);
         _tile_zero(3);
     }
-    for (size_t t = 0; t < sides->whole; t++)
+    for (size_t t = 0; t < sides->whole; t++) {
+        fetch_next(sides, t, round);
         add_products(queries + t * TILE_SIZE, apart, sides->codes + t * STEPS * STEP_SIZE, pair);
+    }
     if (sides->rest > 0) add_products(queries + sides->whole * TILE_SIZE, apart, sides->last, pair);
     _tile_stored(0, sums->of[0], STEP_SIZE);
     _tile_stored(1, sums->of[0] + TILE_LINES, STEP_SIZE);
@@ -158,21 +171,18 @@ static void keep(const struct part *part, size_t first, const float *offsets,
     }
 }
 
-/* The part against a panel. The next one is fetched meanwhile, some lines of it for each PAIR. */
+/* The part against a panel. */
 static void sift_part(const struct part *part, const struct sides *sides, const float *offsets,
                       uint32_t *kept)
 {
     struct sums sums;
     size_t group_size = (sides->whole + (sides->rest > 0)) * TILE_SIZE;
-    size_t pairs = (part->count + PAIR - 1) / PAIR, share = sides->size / pairs + LINE_SIZE;
-    const char *next = (const char *)sides->codes + sides->size;
-    for (size_t q = 0; q < part->count; q += PAIR, next += share) {
+    for (size_t q = 0; q < part->count; q += PAIR) {
         const int8_t *queries = part->queries + q / AMX_LAYOUT_GROUP * group_size;
-        for (size_t i = 0; i < share; i += LINE_SIZE) _mm_prefetch(next + i, _MM_HINT_T0);
         if (part->count - q > AMX_LAYOUT_GROUP)
-            multiply(sides, queries, true, &sums);
+            multiply(sides, queries, q / PAIR, true, &sums);
         else
-            multiply(sides, queries, false, &sums);
+            multiply(sides, queries, q / PAIR, false, &sums);
         keep(part, q, offsets, &sums, kept);
     }
 }
