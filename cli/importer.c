@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BATCH_BYTES = 64 << 20, BATCH_ROOM_MIN = 1000, BATCH_ROOM_MAX = 131072 };
+enum { BATCH_BYTES = 64 << 20, BATCH_BYTES_MAX = 256 << 20 };
+enum { BATCH_ROOM_MIN = 1000, BATCH_ROOM_MAX = 131072 };
 
 size_t import_batch_room(size_t dim)
 {
-    size_t room = BATCH_BYTES / (dim * sizeof(float));
+    size_t size = dim * sizeof(float), room = BATCH_BYTES / size, most = BATCH_BYTES_MAX / size;
+    if (most < BATCH_ROOM_MIN) return most > 0 ? most : 1;
     if (room < BATCH_ROOM_MIN) return BATCH_ROOM_MIN;
     return room < BATCH_ROOM_MAX ? room : BATCH_ROOM_MAX;
 }

@@ -66,9 +66,9 @@ WG_API void wg_knn_params_init_sized(wg_knn_params *params, size_t size);
 /* Writes, for each query, its k nearest rows, best first, equal scores by row: found_rows and
  * found_scores are query_count x k, the caller's. Where fewer rows are found the places left hold
  * WG_NO_ROW and NaN. A cosine search normalises the rows into a copy first. For 64 queries and more
- * against 8,192 rows and more by cosine, dot or L2, eight-bit codes of the rows are made first, in
- * about a quarter of the rows' memory. The caller's thread works too; any number of threads may
- * call at once.
+ * against 8,192 rows and more, at least 64 for each of the k, by cosine, dot or L2, eight-bit codes
+ * of the rows are made first, in about a quarter of the rows' memory. The caller's thread works
+ * too; any number of threads may call at once.
  *
  * WG_EINVAL (a component that is not finite or too large: names which), WG_EDIM, WG_ENOMEM,
  * WG_ETIMEOUT, WG_ECANCELLED. After an error the contents of the two arrays are undefined. */

@@ -1,7 +1,8 @@
 #pragma once
-/* Searching a collection. A searcher owns all memory that its searches need and their results, so a
- * warmed one allocates nothing, but for files that it was the last to use: another thread removes
- * them. One thread at a time uses a searcher; each thread makes its own. */
+/* Searching a collection. A searcher owns the memory that its searches need and their results; what
+ * searches need that are gathered into one scan belongs to the collection. So a warmed one
+ * allocates nothing, but for files that it was the last to use: another thread removes them. One
+ * thread at a time uses a searcher; each thread makes its own. */
 #include "waggle/collection.h"
 
 #ifdef __cplusplus
@@ -74,9 +75,10 @@ WG_API void wg_next_params_init_sized(wg_next_params *params, size_t size);
  * points end, or those within the threshold; none behind that. What hits carry is as in the run.
  *
  * Most calls scan nothing: each scan finds twice as many hits as the one before, which take 12
- * bytes each. Files that compaction would remove are kept until the next run. WG_EINVAL: the latest
- * run failed, there was none, or it had not one query. Other errors are as of wg_searcher_run;
- * there are no hits then, and the same call can be made again: nothing was skipped. */
+ * bytes each, and in the context 16 more for each thread that scanned. Files that compaction would
+ * remove are kept until the next run, or the searcher's end. WG_EINVAL: count is 0, the latest run
+ * failed, there was none, or it had not one query. Other errors are as of wg_searcher_run; there
+ * are no hits then, and the same call can be made again: nothing was skipped. */
 WG_API WG_CHECKED wg_err wg_searcher_next(wg_searcher *searcher, const wg_next_params *params);
 
 /* How the latest run was answered, or the latest scan for its next hits. */

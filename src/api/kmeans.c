@@ -113,8 +113,10 @@ wg_err wg_kmeans(wg_context *context, const wg_kmeans_params *params, float *cen
 {
     wg_err err = WG_OK;
     wg_kmeans_params p;
+    wg_kmeans_report unused;
     wg_kmeans_params_init(&p);
     TRY(PARAMS_READ(params, &p));
+    if (report) TRY(params_read(report, &unused, sizeof unused, "report")); /* before the work */
     TRY(check(context, &p));
     struct kmeans_result result = { .centroids = centroids,
                                     .assignments = assignments,

@@ -211,7 +211,9 @@ static wg_err make_floats(const struct kernels *kernels, const struct given *giv
     if (given->type == WG_F32 && !normalize) return WG_OK;
     TRY(grow(room, given->count, row_size(ROW_F32, given->dim)));
     float *floats = (float *)(void *)room->bytes;
+    struct fp_env env = fp_env_enter();
     if (given->type != WG_F32) rows_widen(kernels, &list, floats);
+    fp_env_leave(env);
     if (normalize)
         vectors_normalize(given->type == WG_F32 ? given->data : floats, given->count, given->dim,
                           floats);

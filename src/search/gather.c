@@ -66,11 +66,12 @@ static void list_remove(struct gather_call *call)
 
 /* --- creation --- */
 
-/* So many scans at once use every processor; more would share them. */
+/* So many scans at once use every processor; more would share them. All scans share the pool's
+ * threads, of which one is each caller's own. */
 static size_t lane_count_of(struct device_set *devices)
 {
-    size_t count = processor_count() / device_set_thread_count(devices);
-    if (count < 1) return 1;
+    size_t threads = device_set_thread_count(devices), processors = processor_count();
+    size_t count = processors > threads ? processors - threads + 1 : 1;
     return count < LANES_MAX ? count : LANES_MAX;
 }
 
@@ -190,16 +191,18 @@ static void take_group(struct gather *g, struct lane *lane, struct gather_call *
         list_append(&lane->group, call);
     }
     adopt_source(g, leader, scan->source);
-    for (struct gather_call *call = lane->group.first; call; call = call->after)
-        adopt_source(g, call, scan->source);
 }
 
 /* --- a scan and its end --- */
 
-/* With the mutex held: everybody's part of the answer, in memory of his own. */
-static void hand_out(struct lane *lane, const struct search_answer *answer)
+/* With the mutex held: everybody's part of the answer, in memory of his own, and a reference to the
+ * source of the scan, which the leader has kept; not before, for after a scan that failed another
+ * source may be searched. */
+static void hand_out(const struct gather *g, struct lane *lane, const struct source *source,
+                     const struct search_answer *answer)
 {
     for (struct gather_call *call = lane->group.first; call; call = call->after) {
+        adopt_source(g, call, source);
         search_take(call->search, &call->request, answer, call->query_first, &call->answer);
         call->in = NULL;
     }
@@ -242,12 +245,13 @@ static void tell(struct gather_call *call, enum gather_turn turn)
     mutex_unlock(&call->mutex);
 }
 
-/* Ends the lead, or hands it on. answer: NULL when the scan failed. */
-static void end_lead(struct gather *g, struct lane *lane, const struct search_answer *answer)
+/* Ends the lead, or hands it on. answer: of the source, to the whole scan; NULL when it failed. */
+static void end_lead(struct gather *g, struct lane *lane, const struct source *source,
+                     const struct search_answer *answer)
 {
     mutex_lock(&g->mutex);
     if (answer)
-        hand_out(lane, answer);
+        hand_out(g, lane, source, answer);
     else
         give_back(g, lane);
     struct gather_call *told = answer ? lane->group.first : NULL;
@@ -256,12 +260,12 @@ static void end_lead(struct gather *g, struct lane *lane, const struct search_an
     lane->busy = next != NULL;
     if (next) next->lane = lane;
     mutex_unlock(&g->mutex);
+    if (next) tell(next, GATHER_LEADS); /* first: nothing scans until he does */
     while (told) {
         struct gather_call *call = told;
         told = call->after; /* a call is gone when its thread knows */
         tell(call, GATHER_ANSWERED);
     }
-    if (next) tell(next, GATHER_LEADS);
 }
 
 /* What the lane scans: the leader's queries where they are, or copied, with those of a group.
@@ -303,7 +307,7 @@ static wg_err lead(struct gather *g, struct lane *lane, struct gather_call *call
         search_take(call->search, &call->request, &whole, call->query_first, &call->answer);
     else if (err == WG_OK || (gathered && is_of_memory(err))) /* alone it may be enough */
         err = search_run(call->search, &call->request, &call->answer);
-    end_lead(g, lane, answered ? &whole : NULL);
+    end_lead(g, lane, call->request.source, answered ? &whole : NULL);
     return err;
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 /* Single queries of one collection that arrive while a scan is under way, gathered: the next scan
- * answers all of them, for little more than the time of one. Whoever finds no scan under way begins
- * one at once; the others sleep until they are answered, or are told to lead the next scan. (The
- * searches' part of what store/group.h does for writes.)
+ * answers all of them, for less than the time of one each (32 of them for that of seven). Whoever
+ * finds no scan under way begins one at once; the others sleep until they are answered, or are told
+ * to lead the next scan. (The searches' part of what store/group.h does for writes.)
  *
  * Each gets the bits that he would have got alone, of a source at least as new as his own. A call
  * whose deadline passes, or that is cancelled, leaves by itself: when it was leading, the others'
@@ -14,9 +14,9 @@
 
 struct gather;
 
-/* Rows of 16 MiB. A scan of a quarter of that is over before a sleeper is awake: 32 callers of
- * 8,400 x 128 got as many answers from a core gathered as apart, of 33,000 x 128 1.6 times, of
- * 100,000 x 128 4.8 times as many. */
+/* Components of rows: 16 MiB of them as f32. A scan of a quarter of that is over before a sleeper
+ * is awake: 32 callers of 8,400 x 128 got as many answers from a core gathered as apart, of
+ * 33,000 x 128 1.6 times, of 100,000 x 128 4.8 times as many. */
 enum { GATHER_COMPONENTS_MIN = 4 << 20 };
 
 struct gather_params {
@@ -47,8 +47,8 @@ struct gather_call {
     /* The gather's own. */
     struct gather_call *after;
     struct gather_list *in; /* guarded by the gather's mutex: the list it stands in; NULL: none */
-    struct lane *lane;      /* to lead in; written before it is told */
-    size_t query_first;     /* of the lane's scan: its first query */
+    struct lane *lane; /* to lead in; written before it is told */
+    size_t query_first; /* of the lane's scan: its first query */
     struct search_answer answer;
     struct mutex mutex;
     struct condition told;

@@ -24,13 +24,13 @@ static struct fixture {
     struct device_set *set;
     struct residency *residency;
     struct gather *gather;
-    struct source sources[2]; /* the first 300 rows; all of them, some dead */
+    struct source sources[3]; /* the first 300 rows; all of them, some dead; the same again */
     struct bitmap live;
     float values[ROWS * DIM];
     size_t in_use;
 } f;
 
-static atomic_uint retained[2]; /* each source, by the gather */
+static atomic_uint retained[3]; /* each source, by the gather */
 
 static void retain(const struct source *source)
 {
@@ -73,7 +73,7 @@ static void open_devices(bool falls_back)
     assert_int_equal(residency_create(f.set, DIM, &f.residency), WG_OK);
     create_gather();
     struct slot *cpu = device_set_cpu(f.set);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         struct source *source = &f.sources[i];
         assert_int_equal(source_init(cpu, ROW_F32, DIM, source), WG_OK);
         struct row_batch first = { .values = f.values, .count = 300 };
@@ -81,15 +81,17 @@ static void open_devices(bool falls_back)
         source->moment = i + 1;
     }
     struct row_batch others = { .values = f.values + 300 * DIM, .count = ROWS - 300 };
-    assert_int_equal(source_append(&f.sources[1], &others), WG_OK);
-    assert_int_equal(source_set_live(&f.sources[1], &f.live), WG_OK);
+    for (size_t i = 1; i < 3; i++) {
+        assert_int_equal(source_append(&f.sources[i], &others), WG_OK);
+        assert_int_equal(source_set_live(&f.sources[i], &f.live), WG_OK);
+    }
     while (device_set_choose(f.set, &reason) == cpu) background_drain(f.background);
     assert_int_equal(residency_cover(f.residency, &f.sources[0]), WG_OK);
 }
 
 static void close_devices(void)
 {
-    for (size_t i = 0; i < 2; i++) source_fini(&f.sources[i]);
+    for (size_t i = 0; i < 3; i++) source_fini(&f.sources[i]);
     gather_destroy(&f.gather);
     residency_destroy(&f.residency);
     device_set_destroy(&f.set);
@@ -124,7 +126,7 @@ static int set_up(void **state)
     assert_int_equal(background_create(&f.background), WG_OK);
     open_devices(true);
     for (size_t i = 0; i < CALLERS; i++) make_caller(&callers[i], &prng);
-    retained[0] = retained[1] = 0;
+    retained[0] = retained[1] = retained[2] = 0;
     fake.scans = 0;
     fake.hold = 1;
     (void)state;
@@ -371,6 +373,30 @@ static void a_cancelled_leader_ends_nobody_elses_search(void **state)
     }
 }
 
+/* A scan that failed has its members keep nothing: the next one may be of a newer source. */
+static void a_source_is_kept_by_those_who_were_answered(void **state)
+{
+    (void)state;
+    static const size_t brought[] = { 0, 1, 0, 2 };
+    for (size_t i = 0; i < 4; i++) ask(&callers[i], brought[i], 1, 10);
+    start_all(3);
+    let_one_go(); /* caller 1 leads, and 2 with him */
+    start(&callers[3]);
+    await_waiting(1);
+    callers[1].cancelled = true;
+    thread_join(&callers[1].thread);
+    while (fake.scans < 3 || fake.held == 0) wait_ms(1);
+    fake.hold = 0;
+    thread_join(&callers[0].thread);
+    for (size_t i = 2; i < 4; i++) {
+        thread_join(&callers[i].thread);
+        assert_ptr_equal(callers[i].call.request.source, &f.sources[2]);
+        assert_answered(&callers[i]);
+    }
+    assert_int_equal(retained[0] + retained[1], 0);
+    assert_int_equal(retained[2], 1);
+}
+
 /* Who cannot be cancelled, and has the latest deadline, leads: nobody's scan is begun again. */
 static void who_stays_longest_leads(void **state)
 {
@@ -480,6 +506,7 @@ int main(void)
         TEST(a_large_call_waits_for_nobody),
         TEST(who_has_to_stop_leaves_alone),
         TEST(a_cancelled_leader_ends_nobody_elses_search),
+        TEST(a_source_is_kept_by_those_who_were_answered),
         TEST(who_stays_longest_leads),
         TEST(a_lost_device_is_replaced_for_all),
         TEST(an_error_is_its_leaders),

@@ -141,7 +141,11 @@ static float *centre_of(const struct contents *contents)
     return (void *)(contents->words + contents->part_count);
 }
 
-static struct codes_header header_of(const struct segment *segment, enum metric metric)
+/* What codes are for. Rows of bytes are the same for dot and for cosine, their codes are not. */
+enum { CODES_DOT, CODES_L2, CODES_UNIT_U8 };
+
+static struct codes_header header_of(const struct segment *segment, enum metric metric,
+                                     enum row_type type)
 {
     struct codes_header header = {
         .version = FORMAT_VERSION,
@@ -149,7 +153,9 @@ static struct codes_header header_of(const struct segment *segment, enum metric 
         .number = segment->header.number,
         .dim = segment->header.dim,
         .space = segment->header.space,
-        .metric = metric == METRIC_L2,
+        .metric = metric == METRIC_L2   ? CODES_L2
+                  : type == ROW_UNIT_U8 ? CODES_UNIT_U8
+                                        : CODES_DOT,
         .kind = CODES_EIGHT_BITS,
         .panel_rows = PANEL_ROWS,
     };
@@ -191,7 +197,7 @@ static wg_err write_all(const struct file *file, const struct segment *segment,
 {
     wg_err err = WG_OK;
     struct contents contents;
-    struct codes_header header = header_of(segment, codes->metric);
+    struct codes_header header = header_of(segment, codes->metric, codes->type);
     TRY(contents_init(codes->dim, row_count, &contents));
     TRY(check_room(file, codes_file_size(codes->dim, row_count)));
     for (uint64_t i = 0; i < contents.part_count; i++) {
@@ -238,7 +244,7 @@ out:
 static wg_err check_header(const struct file *file, const struct codes_header *found,
                            const struct codes_wanted *wanted)
 {
-    struct codes_header expected = header_of(wanted->segment, wanted->metric);
+    struct codes_header expected = header_of(wanted->segment, wanted->metric, wanted->type);
     expected.features = found->features;
     expected.row_count = found->row_count;
     expected.contents_sum = found->contents_sum;

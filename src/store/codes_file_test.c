@@ -204,6 +204,17 @@ static void they_go_on(void **state)
     segment_release(&s);
 }
 
+/* Bytes are stored as they are for dot and for cosine: the rows' checksums are the same. */
+static void codes_of_bytes_by_dot_are_none_by_cosine(void **state)
+{
+    (void)state;
+    struct codes *read = NULL;
+    segment = make(7, 65536, FEW);
+    write_codes(segment, METRIC_DOT);
+    struct codes_wanted wanted = { segment, FEW, METRIC_DOT, ROW_UNIT_U8, NULL };
+    assert_err(WG_ECORRUPT, "0-7.codes: its header", codes_file_read(&wanted, &read));
+}
+
 /* Of another number, another place, other rows, another id, another metric: all but one row are
  * alike. */
 static void codes_of_others_are_refused(void **state)
@@ -380,6 +391,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(they_go_on),
+        cmocka_unit_test(codes_of_bytes_by_dot_are_none_by_cosine),
         cmocka_unit_test(codes_of_others_are_refused),
         cmocka_unit_test(every_byte_matters),
         cmocka_unit_test(what_a_crash_leaves_is_refused),

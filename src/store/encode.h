@@ -9,12 +9,13 @@
 extern atomic_uint encode_rows_min;
 
 /* Rows were appended: begins to code, in the background, what this process wrote of the view that
- * is not coded. Rows that were there before are left alone until they are searched. Any thread. */
+ * is not coded. Segments to which nothing is appended are left alone until they are searched. Any
+ * thread. */
 void collection_encode(struct collection *collection, const struct view *view);
 
 /* A search is about to read the view: takes what codes there are from their files, once, with the
  * threads of the pool; the third search also begins to code, in the background, what has none.
- * Whoever searches once does not wait for codes, nor make any. stop: ends it early. */
+ * Whoever searches once waits for no codes to be made, nor makes any. stop: ends it early. */
 void collection_ready_codes(struct collection *collection, const struct view *view,
                             const struct stop *stop);
 

@@ -319,14 +319,12 @@ static wg_err check_codes(struct check *check)
             .segment = placed->segment,
             .row_count = placed->row_count,
             .metric = check->meta.space.metric == WG_EUCLIDEAN ? METRIC_L2 : METRIC_DOT,
+            .type = space_row_type(&check->meta.space),
         };
         wg_err err = codes_file_read(&wanted, &codes);
         codes_destroy(&codes);
         if (err == WG_ENOMEM) return err;
-        if (err == WG_ECORRUPT || err == WG_EVERSION)
-            tell_cache(check);
-        else if (err != WG_OK && err != WG_ENOTFOUND)
-            problem_of(check, err);
+        if (err != WG_OK && err != WG_ENOTFOUND) tell_cache(check);
     }
     return WG_OK;
 }
