@@ -157,6 +157,7 @@ static wg_err serve(struct callers *all)
         if (threads < 1 || threads > THREADS_MAX) TRY(wg_fail(WG_EINVAL, "%u threads", threads));
         all->apart = strcmp(way, "apart") == 0;
         all->batch = batch ? threads : 1;
+        if (all->batch > all->query_count) all->batch = all->query_count;
         TRY(run(all, batch ? 1 : threads, milliseconds));
     }
 out:
