@@ -6,8 +6,7 @@ from ctypes import (POINTER, Structure, byref, c_bool, c_char_p, c_float, c_int,
 
 METRICS = {'cosine': 0, 'dot': 1, 'l2': 2}  # wg_metric
 ID_UUID = 2  # wg_id_type
-# What may stay without codes: rows of a segment that is not full, and the last ones of each other.
-UNCODED_MAX, UNCODED_OF_SEGMENT = 1024, 32
+UNCODED_OF_SEGMENT = 1024 + 32  # rows behind its coded ones: what may stay so
 CODES_SECONDS_MAX = 60
 
 
@@ -202,7 +201,7 @@ class Collection:
         deadline = time.monotonic() + CODES_SECONDS_MAX
         while True:
             info = self.info()
-            may_miss = UNCODED_MAX + UNCODED_OF_SEGMENT * info.segment_count
+            may_miss = UNCODED_OF_SEGMENT * info.segment_count
             if info.coded_row_count + may_miss > info.row_count:
                 return
             if time.monotonic() > deadline:
