@@ -1,8 +1,9 @@
 /* wg_searcher_next, from its header: the hits of a query in order, as many at a time as one likes,
- * are those that one run for all of them finds, whatever is written meanwhile. */
+ * are those that one run for all of them finds, whatever is written meanwhile. With every type. */
 #include "support/check.h"
 #include "support/data.h"
 #include "support/scratch.h"
+#include "support/types.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@ static wg_store *store;
 static wg_collection *collection;
 static wg_searcher *searcher;
 static struct prng prng;
+static struct test_space space;
 static float query[DIM];
 
 static void upsert(uint64_t first, size_t count, enum data_kind kind)
@@ -23,6 +25,7 @@ static void upsert(uint64_t first, size_t count, enum data_kind kind)
     wg_id *ids = allocate(count, sizeof *ids);
     float *vectors = allocate(count * DIM, sizeof *vectors);
     data_fill(&prng, kind, count, DIM, vectors);
+    test_type_fit(space.type, count * DIM, vectors);
     for (size_t i = 0; i < count; i++) wg_id_from_number(first + i, &ids[i]);
     wg_batch batch;
     wg_batch_init(&batch);
@@ -34,20 +37,19 @@ static void upsert(uint64_t first, size_t count, enum data_kind kind)
 
 static void delete_some(size_t count)
 {
-    size_t deleted;
-    for (size_t i = 0; i < count; i++) {
-        wg_id id;
-        wg_id_from_number(test_below(&prng, COUNT), &id);
-        assert_ok(wg_collection_delete(collection, &id, 1, &deleted));
-    }
+    wg_id *ids = allocate(count, sizeof *ids);
+    for (size_t i = 0; i < count; i++) wg_id_from_number(test_below(&prng, COUNT), &ids[i]);
+    assert_ok(wg_collection_delete(collection, ids, count, NULL));
+    free(ids);
 }
 
-static void begin(wg_metric metric, enum data_kind kind)
+static void begin_in(struct test_space in, enum data_kind kind)
 {
     char path[SCRATCH_PATH_SIZE + 8];
     wg_collection_params params;
     wg_collection_params_init(&params);
-    params.dim = DIM, params.metric = metric;
+    params.dim = DIM, params.metric = in.metric, params.type = in.type;
+    space = in;
     snprintf(path, sizeof path, "%s/s", scratch_create());
     assert_ok(wg_store_open(context, path, NULL, &store));
     assert_ok(wg_collection_create(store, "c", &params));
@@ -56,6 +58,12 @@ static void begin(wg_metric metric, enum data_kind kind)
     upsert(0, COUNT, kind);
     delete_some(100);
     data_fill(&prng, kind, 1, DIM, query);
+    test_type_fit(space.type, DIM, query);
+}
+
+static void begin(wg_metric metric, enum data_kind kind)
+{
+    begin_in((struct test_space){ WG_F32, metric }, kind);
 }
 
 static void end(void)
@@ -85,7 +93,7 @@ static wg_err next(size_t count)
 struct wanted {
     wg_id id;
     float score;
-    float vector[DIM];
+    char data[DIM * sizeof(float)]; /* as stored */
 };
 
 /* All hits, by one run of another searcher. */
@@ -101,7 +109,7 @@ static size_t want_all(float threshold, struct wanted *out)
     for (size_t i = 0; i < count; i++) {
         out[i].id = hits[i].id;
         out[i].score = hits[i].score;
-        memcpy(out[i].vector, hits[i].vector, sizeof out[i].vector);
+        memcpy(out[i].data, hits[i].data, test_type_size(space.type, DIM));
     }
     wg_searcher_destroy(&other);
     return count;
@@ -116,7 +124,7 @@ static size_t compare(const struct wanted *want, size_t at, size_t want_count, s
     for (size_t i = 0; i < count; i++) {
         assert_memory_equal(&hits[i].id, &want[at + i].id, sizeof hits[i].id);
         assert_memory_equal(&hits[i].score, &want[at + i].score, sizeof hits[i].score);
-        assert_memory_equal(hits[i].vector, want[at + i].vector, sizeof want->vector);
+        assert_memory_equal(hits[i].data, want[at + i].data, test_type_size(space.type, DIM));
     }
     return at + count;
 }
@@ -218,30 +226,49 @@ static void test_what_has_no_next_hits(void **state)
     end();
 }
 
-/* The query's memory is the caller's again after the run; a call that fails skips nothing. */
+/* The query's memory, in whatever type it is given, is the caller's again after the run. */
+static void run_and_take_back(wg_search_params *params, wg_type type)
+{
+    size_t size = test_type_size(type, DIM);
+    void *given = allocate(1, size);
+    test_type_pack(type, query, DIM, given);
+    params->data = given, params->type = type;
+    assert_ok(wg_searcher_run(searcher, params));
+    memset(given, 0, size);
+    free(given);
+}
+
+/* A call that fails skips nothing. */
+static void check_after_a_failure(struct wanted *want, wg_cancel *cancel, wg_type type)
+{
+    char packed[sizeof query];
+    test_type_pack(type, query, DIM, packed);
+    test_type_widen(type, packed, DIM, query);
+    size_t want_count = want_all(NAN, want), count;
+    wg_search_params params = params_of(50, NAN);
+    params.with = WG_WITH_VECTOR;
+    run_and_take_back(&params, type);
+    wg_next_params cancelled;
+    wg_next_params_init(&cancelled);
+    cancelled.cancel = cancel, cancelled.count = 70;
+    wg_cancel_request(cancel);
+    assert_err(WG_ECANCELLED, "", wg_searcher_next(searcher, &cancelled));
+    assert_null(wg_searcher_hits(searcher, 0, &count));
+    wg_cancel_reset(cancel);
+    assert_ok(wg_searcher_next(searcher, &cancelled));
+    compare(want, 50, want_count, 70);
+}
+
 static void test_after_a_failure(void **state)
 {
     (void)state;
     struct wanted *want = allocate(COUNT * 2, sizeof *want);
     wg_cancel *cancel = NULL;
     assert_ok(wg_cancel_create(&cancel));
-    for (int metric = WG_COSINE; metric <= WG_DOT; metric++) {
-        begin((wg_metric)metric, DATA_UNIT);
-        size_t want_count = want_all(NAN, want);
-        wg_search_params params = params_of(50, NAN);
-        params.with = WG_WITH_VECTOR;
-        assert_ok(wg_searcher_run(searcher, &params));
-        memset(query, 0, sizeof query);
-        wg_next_params cancelled;
-        wg_next_params_init(&cancelled);
-        cancelled.cancel = cancel, cancelled.count = 70;
-        wg_cancel_request(cancel);
-        assert_err(WG_ECANCELLED, "", wg_searcher_next(searcher, &cancelled));
-        size_t count;
-        assert_null(wg_searcher_hits(searcher, 0, &count));
-        wg_cancel_reset(cancel);
-        assert_ok(wg_searcher_next(searcher, &cancelled));
-        compare(want, 50, want_count, 70);
+    for (size_t i = 0; i < TEST_SPACES; i++) {
+        begin_in(test_space_at(i), DATA_UNIT);
+        check_after_a_failure(want, cancel, WG_F32);
+        if (space.type != WG_F32) check_after_a_failure(want, cancel, space.type);
         end();
     }
     wg_cancel_destroy(&cancel);

@@ -52,10 +52,10 @@ struct caller {
 
 static struct caller callers[CALLERS];
 
-static void create_gather(void)
+static void create_gather(enum row_type type)
 {
     struct gather_params params = {
-        .devices = f.set, .dim = DIM, .lane_count = 1, .retain = retain
+        .devices = f.set, .dim = DIM, .type = type, .lane_count = 1, .retain = retain
     };
     assert_int_equal(gather_create(&params, &f.gather), WG_OK);
 }
@@ -71,7 +71,7 @@ static void open_devices(bool falls_back)
     };
     assert_int_equal(device_set_create(&params, &f.set), WG_OK);
     assert_int_equal(residency_create(f.set, DIM, &f.residency), WG_OK);
-    create_gather();
+    create_gather(ROW_F32);
     struct slot *cpu = device_set_cpu(f.set);
     for (size_t i = 0; i < 3; i++) {
         struct source *source = &f.sources[i];
@@ -287,6 +287,32 @@ static void all_limited_are_cut_each_at_his_own(void **state)
     assert_int_equal(callers[1].answer.rows[K_MAX - 1], WG_NO_ROW);
 }
 
+/* Queries against bits are bits. The device holds the leader's scan, which is of other rows. */
+static void queries_of_bits_are_answered_together(void **state)
+{
+    (void)state;
+    static uint8_t bits[ROWS];
+    struct source source;
+    struct row_batch batch = { .values = bits, .count = ROWS };
+    for (size_t r = 0; r < ROWS; r++) bits[r] = (uint8_t)(r * 37 % (1 << DIM));
+    gather_destroy(&f.gather);
+    create_gather(ROW_BITS);
+    assert_int_equal(source_init(device_set_cpu(f.set), ROW_BITS, DIM, &source), WG_OK);
+    assert_int_equal(source_append(&source, &batch), WG_OK);
+    ask(&callers[0], 0, 1, 10);
+    for (size_t i = 1; i < CALLERS; i++) {
+        struct search_request *request = &callers[i].call.request;
+        ask(&callers[i], 0, QUERIES, 10 + i);
+        memcpy(callers[i].queries, bits + 50 * i, QUERIES);
+        request->source = &source, request->residency = NULL, request->metric = METRIC_L1;
+    }
+    start_all(CALLERS);
+    fake.hold = 0;
+    join_all(CALLERS);
+    for (size_t i = 0; i < CALLERS; i++) assert_answered(&callers[i]);
+    source_fini(&source);
+}
+
 /* What anybody has seen written is there for all, and is kept for all. */
 static void the_newest_source_is_searched(void **state)
 {
@@ -459,7 +485,7 @@ static void every_allocation_fails_once(void **state)
     (void)state;
     for (uint64_t request = 1; request < 20; request++) {
         gather_destroy(&f.gather); /* one that has no memory yet */
-        create_gather();
+        create_gather(ROW_F32);
         fake.hold = fake.scans + 1;
         for (size_t i = 0; i < CALLERS; i++) ask(&callers[i], 1, 1, 10 + request);
         start_all(CALLERS);
@@ -502,6 +528,7 @@ int main(void)
         TEST(one_caller_begins_at_once),
         TEST(those_who_wait_are_answered_together),
         TEST(all_limited_are_cut_each_at_his_own),
+        TEST(queries_of_bits_are_answered_together),
         TEST(the_newest_source_is_searched),
         TEST(a_large_call_waits_for_nobody),
         TEST(who_has_to_stop_leaves_alone),
