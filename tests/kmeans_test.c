@@ -256,7 +256,7 @@ static void test_the_start_is_drawn_by_squared_distance(void **state)
             times[set]++;
         }
         for (size_t set = 0; set < 1 << COUNT; set++) {
-            double want = chances[set] * TRIES, spread = sqrt(want * (1 - chances[set]));
+            double want = chances[set] * (double)TRIES, spread = sqrt(want * (1 - chances[set]));
             if (fabs((double)times[set] - want) > 5 * spread + 1)
                 fail_msg("%zu clusters: set %zx was drawn %zu times of %d, expected %g", clusters,
                          set, times[set], (int)TRIES, want);

@@ -116,7 +116,7 @@ static void problem_free(struct problem *p)
 
 static bool is_live(enum pattern pattern, size_t row, double density)
 {
-    double count = density * ROWS;
+    double count = density * (double)ROWS;
     switch (pattern) {
     case TOGETHER: return (double)((row + ROWS - ROWS / 3) % ROWS) < count;
     case AT_ENDS: return (double)row < count / 2 || (double)(ROWS - 1 - row) < count / 2;
@@ -185,8 +185,9 @@ static void check_pattern(struct problem *p, enum pattern pattern, double densit
 /* Also just below and above where the choice is made. */
 static void check_all(enum metric metric, enum data_kind kind, bool coded)
 {
-    static const double densities[] = { 0,    1.0 / ROWS, 0.001, 0.01, 0.06, 0.08, 0.1,
-                                        0.16, 0.34,       0.42,  0.5,  0.7,  1 };
+    static const double densities[] = {
+        0, 1.0 / (double)ROWS, 0.001, 0.01, 0.06, 0.08, 0.1, 0.16, 0.34, 0.42, 0.5, 0.7, 1
+    };
     struct problem p;
     problem_make(&p, metric, kind, coded);
     for (int pattern = 0; pattern < PATTERN_COUNT; pattern++)

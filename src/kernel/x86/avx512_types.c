@@ -8,7 +8,8 @@ enum { STEP_FLOATS = 16, STEP_BYTES = 64 };
 
 static inline __mmask16 first_16(size_t count)
 {
-    return count >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << count) - 1);
+    uint32_t all = 0xffff;
+    return (__mmask16)(count >= 16 ? all : (UINT32_C(1) << count) - 1);
 }
 
 static inline __mmask64 first_64(size_t count)
