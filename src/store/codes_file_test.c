@@ -213,6 +213,8 @@ static void codes_of_bytes_by_dot_are_none_by_cosine(void **state)
     write_codes(segment, METRIC_DOT);
     struct codes_wanted wanted = { segment, FEW, METRIC_DOT, ROW_UNIT_U8, NULL };
     assert_err(WG_ECORRUPT, "0-7.codes: its header", codes_file_read(&wanted, &read));
+    segment->doomed = true;
+    segment_release(&segment);
 }
 
 /* Of another number, another place, other rows, another id, another metric: all but one row are
