@@ -9,6 +9,11 @@ COVERAGE_MIN = 90
 # CHECKED=1 after `make check` has passed on the same tree: check-all does not repeat it.
 CHECKED     ?=
 
+# Kernels that this processor cannot run are not counted as lines that no test runs.
+UNRUN_TIERS = $(shell flag() { grep -qw "$$1" /proc/cpuinfo; }; flag amx_int8 || echo amx; \
+    flag avx_vnni || echo avxvnni; flag avx512_vnni || echo vnni; flag avx512bw || echo avx512)
+UNRUN_KERNELS = $(foreach tier,$(UNRUN_TIERS),--exclude '.*/kernel/x86/$(tier)[^/]*')
+
 # The thread sanitizer of gcc 12 and 13 cannot start under the wide address randomisation of newer
 # kernels.
 FIXED_ADDRESSES = $(shell setarch -R true 2>/dev/null && echo setarch -R)
@@ -76,7 +81,8 @@ coverage:
 	@$(call build,coverage)
 	@find build/coverage -name '*.gcda' -delete
 	ctest --preset coverage -j $(JOBS) -LE slow
-	gcovr --root . --filter 'src/' --exclude '.*_(test|check|fuzz)\.c$$' -j $(JOBS) \
+	@echo 'not counted, for this processor lacks them: $(or $(UNRUN_TIERS),none)'
+	gcovr --root . --filter 'src/' --exclude '.*_(test|check|fuzz)\.c$$' $(UNRUN_KERNELS) -j $(JOBS) \
 	    --fail-under-line $(COVERAGE_MIN) --print-summary --sort-percentage build/coverage
 
 bench: release

@@ -119,7 +119,7 @@ static bool to_bits(const struct given *given, uint8_t *to, size_t *refused)
 {
     const float *from = given->data;
     size_t size = row_size(ROW_BITS, given->dim);
-    memset(to, 0, given->count * size);
+    if (given->count > 0) memset(to, 0, given->count * size);
     for (size_t v = 0; v < given->count; v++)
         for (size_t i = 0; i < given->dim; i++) {
             float x = from[v * given->dim + i];
