@@ -23,6 +23,12 @@ set(TEST_ENVIRONMENT
   TSAN_OPTIONS=allocator_may_return_null=1:second_deadlock_stack=1
   PYTHONDONTWRITEBYTECODE=1)
 
+# Sanitizers take up to twenty times as long.
+set(TEST_SECONDS_MAX 300)
+if(instrumented)
+  set(TEST_SECONDS_MAX 1200)
+endif()
+
 # "src/base/err_test.c" is the test base/err_test.
 function(test_name source out)
   cmake_path(RELATIVE_PATH source BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE name)
@@ -31,7 +37,8 @@ function(test_name source out)
 endfunction()
 
 function(describe_test name)
-  set_tests_properties(${name} PROPERTIES ENVIRONMENT "${TEST_ENVIRONMENT}" TIMEOUT 300)
+  set_tests_properties(${name} PROPERTIES ENVIRONMENT "${TEST_ENVIRONMENT}"
+    TIMEOUT ${TEST_SECONDS_MAX})
   if(name MATCHES "_slow_test$|(^|/)slow/")
     set_tests_properties(${name} PROPERTIES LABELS slow TIMEOUT 1800)
   endif()
