@@ -182,7 +182,7 @@ out:
     return err;
 }
 
-/* The first search has the rows coded, in the background. */
+/* The third search begins to code the rows, in the background. */
 static wg_err await_codes(struct callers *all)
 {
     wg_err err = WG_OK;
